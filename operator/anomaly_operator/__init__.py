@@ -1,0 +1,1 @@
+"""Anomaly detection for Kubernetes: an operator, its workers and their engine."""

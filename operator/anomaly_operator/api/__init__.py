@@ -1,0 +1,1 @@
+"""The API: custom resources as pydantic models, and what is generated from them."""

@@ -1,0 +1,1 @@
+"""Generators and the backtest: what developers and CI run."""

@@ -1,0 +1,1 @@
+"""The engine: online, columnar, pure."""

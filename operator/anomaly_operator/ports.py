@@ -1,0 +1,144 @@
+"""The seams between the worker's loop and the outside: what adapters implement and tests fake.
+
+The loop knows only these Protocols; ``worker/assembly.py`` alone names adapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_operator.engine.contract import Outcome
+
+
+class SampleKind(StrEnum):
+    """How a metric's samples become a bucket's value: as they are, or as a rate per second."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricInfo:
+    """One entry of a source's catalogue."""
+
+    name: str
+    unit: str
+    kind: SampleKind
+    resolution: float  # smallest meaningful difference, metric's unit
+    non_negative: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a worker may see: None for ``namespaces`` means all; applied by source and worker both."""
+
+    target_kind: str  # Pod | Node
+    namespaces: tuple[str, ...] | None = None
+    node_names: tuple[str, ...] = ()
+    selector: Mapping[str, object] | None = None  # metav1.LabelSelector of pods or nodes
+    namespace_selector: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """Samples of one metric in [start_s, end_s), for entities named by ``by``."""
+
+    metric: str
+    by: str  # pod | workload | container | node
+    start_s: float
+    end_s: float
+    step_s: float  # resolution wanted; a source may answer finer
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples in columns: ``series[index[i]]`` had ``value[i]`` at ``time_s[i]``.
+
+    ``series`` are label sets (namespace, workload, pod, node, container, ...); ``index`` (N,) int32,
+    ``time_s`` and ``value`` (N,) float64, in any order, duplicates possible.
+    """
+
+    kind: SampleKind
+    series: tuple[Mapping[str, str], ...]
+    index: NDArray[np.int32]
+    time_s: NDArray[np.float64]
+    value: NDArray[np.float64]
+    problems: tuple[Coverage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Data that should be there and is not: becomes the DataComplete condition's reason and message."""
+
+    reason: str  # NoData | Stale | PartialCoverage | NoNetworkSeries | RBAC | TLS
+    message: str
+
+
+class MetricSource(Protocol):
+    """Where samples come from. ``read`` raises SourceUnavailable, never returns invented data."""
+
+    def catalogue(self) -> Mapping[str, MetricInfo]:
+        """Metrics this source offers, by name."""
+
+    def keeps_history(self) -> bool:
+        """Whether the past can be asked for (Prometheus, tables) or only now (kubelets)."""
+
+    def read(self, request: ReadRequest) -> Samples:
+        """Samples of one metric; may be called for long spans and splits them itself."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+class ResultSink(Protocol):
+    """Takes conclusions; writing the same outcome twice leaves the same state as once."""
+
+    def write(self, outcome: Outcome) -> None:
+        """Take one outcome. Raises StoreUnavailable when it cannot be kept."""
+
+    def close(self) -> None:
+        """Flush and release."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """One stored model snapshot."""
+
+    snapshot_id: str
+    timestamp_s: float  # end of the last bucket it has learnt
+    size_bytes: int
+    retain: bool = False
+    description: str = ""
+
+
+class SnapshotStore(Protocol):
+    """Versioned model state, written whole or not at all."""
+
+    def save(self, info: SnapshotInfo, arrays: Mapping[str, NDArray[np.generic]]) -> SnapshotInfo:
+        """Store under a temporary name, then rename. Raises StoreUnavailable."""
+
+    def load(self, snapshot_id: str) -> Mapping[str, NDArray[np.generic]]:
+        """Arrays of one snapshot. Raises SnapshotRejected when torn, foreign or too new."""
+
+    def list(self) -> Sequence[SnapshotInfo]:
+        """All snapshots, oldest first."""
+
+    def delete(self, snapshot_ids: Iterable[str]) -> None:
+        """Remove; absent ones are no error."""
+
+
+class Clock(Protocol):
+    """Time as an argument, so that tests need not sleep."""
+
+    def now_s(self) -> float:
+        """Epoch seconds."""
+
+    def wait_until(self, deadline_s: float) -> bool:
+        """Sleep; False when told to stop."""
