@@ -5,7 +5,7 @@ The loop knows only these Protocols; ``worker/assembly.py`` alone names adapters
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_operator.engine.contract import Outcome
+from anomaly_operator.engine.contract import AnalysisSettings, Block, Outcome
 
 
 class SampleKind(StrEnum):
@@ -97,11 +97,40 @@ class MetricSource(Protocol):
         """Release connections."""
 
 
-class ResultSink(Protocol):
-    """Takes conclusions; writing the same outcome twice leaves the same state as once."""
+@dataclass(frozen=True, slots=True)
+class PlotSettings:
+    """Whether typical and bounds of every bucket are kept, and for which entities (empty: all)."""
 
-    def write(self, outcome: Outcome) -> None:
-        """Take one outcome. Raises StoreUnavailable when it cannot be kept."""
+    enabled: bool = False
+    annotations_enabled: bool = False
+    terms: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Advance:
+    """One call of the engine: what went in, what it concluded, and under which settings.
+
+    ``live`` is False while history is being analysed: nobody wants an Event for last month.
+    """
+
+    settings: AnalysisSettings
+    plot: PlotSettings
+    blocks: tuple[Block, ...]
+    outcome: Outcome
+    start_s: float  # of the first bucket
+    end_s: float  # end of the last bucket
+    live: bool
+    processing_s: float = 0.0  # wall seconds the engine took
+
+
+class ResultSink(Protocol):
+    """Takes conclusions; writing the same one twice leaves the same state as once."""
+
+    def write(self, advance: Advance) -> None:
+        """Take one advance. Raises StoreUnavailable when it cannot be kept."""
+
+    def flush(self) -> None:
+        """Make everything written so far outlive a power cut. Raises StoreUnavailable."""
 
     def close(self) -> None:
         """Flush and release."""
@@ -134,11 +163,86 @@ class SnapshotStore(Protocol):
         """Remove; absent ones are no error."""
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsEntry:
+    """The job document in force from here on; a replay must judge as was judged the first time."""
+
+    job_json: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlocksEntry:
+    """The blocks of one engine call, with what was counted while they were gathered."""
+
+    start_s: float
+    end_s: float
+    blocks: tuple[Block, ...]
+    input_samples: int = 0
+    late_samples: int = 0
+    live: bool = True
+
+
+JournalEntry = SettingsEntry | BlocksEntry
+
+
+class Journal(Protocol):
+    """What the engine was told since the last snapshots, in order."""
+
+    def append(self, entry: JournalEntry) -> None:
+        """Keep one entry. Raises StoreUnavailable and then leaves the journal as it was."""
+
+    def rotate(self, position_s: float) -> None:
+        """Start a new segment: a snapshot at ``position_s`` now stands for all before."""
+
+    def replay(self, position_s: float) -> Iterator[JournalEntry]:
+        """Entries of all segments from the one that began at ``position_s`` on; ends at a torn tail."""
+
+    def forget(self, before_s: float) -> None:
+        """Drop segments that began before ``before_s``."""
+
+    def close(self) -> None:
+        """Release files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One Kubernetes Event. ``key`` names the occasion, so that a repeat is recognised as one."""
+
+    key: str
+    warning: bool
+    reason: str  # CamelCase, stable
+    message: str
+    pod: tuple[str, str] | None = None  # (namespace, name) of the affected pod; None: the detector
+
+
+class Announcer(Protocol):
+    """Tells people something once."""
+
+    def announce(self, announcement: Announcement) -> None:
+        """Queue one announcement; never blocks, never raises."""
+
+    def close(self) -> None:
+        """Deliver what is queued, within a few seconds, and release."""
+
+
+class StatusReporter(Protocol):
+    """Shows the shard's state where the operator and people look."""
+
+    def report(self, entry: Mapping[str, object], *, urgent: bool = False) -> None:
+        """Show this state; unless urgent, may be held back up to a minute. Never blocks or raises."""
+
+    def close(self) -> None:
+        """Deliver the last state, within a few seconds, and release."""
+
+
 class Clock(Protocol):
     """Time as an argument, so that tests need not sleep."""
 
     def now_s(self) -> float:
         """Epoch seconds."""
 
-    def wait_until(self, deadline_s: float) -> bool:
-        """Sleep; False when told to stop."""
+    def monotonic_s(self) -> float:
+        """Seconds that only ever grow, for measuring and for back-off."""
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; False at once when told to stop."""
