@@ -1,0 +1,172 @@
+"""From what pydantic finds to problems a person can act on: path, value, what would be right.
+
+Called by ``ApiModel.parse``; the operator, the worker and ``anomaly validate`` show the result.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from anomaly_operator.errors import Problem, SpecError
+
+_MAX_SHOWN = 60
+
+
+def join(path: str, *parts: str | int) -> str:
+    """Extend a field path: names after a dot, list positions in brackets.
+
+    Examples
+    --------
+    >>> join("spec.detectors", 1, "customRules", 0)
+    'spec.detectors[1].customRules[0]'
+    """
+    for part in parts:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part.replace("_", "").isalnum():
+            path = f"{path}.{part}" if path else part
+        else:
+            path += f'["{part}"]'
+    return path
+
+
+def spec_error(error: ValidationError, model: type[BaseModel], *, path: str = "") -> SpecError:
+    """Collect every problem in a ValidationError of ``model``."""
+    problems: list[Problem] = []
+    for details in error.errors(include_url=False):
+        cause = details.get("ctx", {}).get("error")
+        if isinstance(cause, Located):
+            here = join(path, *_visible(details["loc"]))
+            problems += [Problem(_under(here, p.path), p.message) for p in cause.problems]
+        else:
+            problems.append(_problem(details, model, path))
+    return SpecError(problems)
+
+
+class Located(ValueError):  # noqa: N818 - it is a bundle of findings, not one error
+    """Problems below the object whose validator raises this, each with its path from there."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, problems)))
+
+
+def _under(here: str, below: str) -> str:
+    if not here or not below:
+        return here or below
+    return here + below if below.startswith("[") else f"{here}.{below}"
+
+
+def _visible(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    return tuple(part for part in loc if part != "[key]")
+
+
+def shown(value: object) -> str:
+    """Spell a value for a message, cut where it is long."""
+    text = f"'{value}'" if isinstance(value, str) else str(value)
+    if isinstance(value, bool):
+        text = str(value).lower()
+    if value is None:
+        text = "null"
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+
+
+def _problem(details: ErrorDetails, model: type[BaseModel], path: str) -> Problem:
+    loc = _visible(details["loc"])
+    where = join(path, *loc)
+    ctx = details.get("ctx", {})
+    if details["type"] == "extra_forbidden":
+        return Problem(where, _unknown(str(loc[-1]), fields_at(model, loc[:-1])))
+    if details["type"] == "value_error":
+        return Problem(where, str(ctx["error"]))
+    spell = _MESSAGES.get(details["type"])
+    if spell is None:
+        return Problem(where, f"{shown(details['input'])}: {details['msg'].lower()}")
+    return Problem(where, spell(shown(details["input"]), ctx))
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if not near:
+        near = [k for k in known if k.lower() == name.replace("_", "").lower()]
+    return f"unknown field; did you mean {near[0]}?" if near else "unknown field"
+
+
+def fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
+    """Names that the object at ``loc`` below ``model`` may have; empty when it is not a model."""
+    current: Any = model
+    for part in loc:
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            current = _inner(current)
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            fields = current.model_fields.values()
+            match = next((f for f in fields if f.alias == part), None)
+            if match is None:
+                return []
+            current = _inner(match.annotation)
+        elif isinstance(part, int):
+            continue
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return [f.alias or name for name, f in current.model_fields.items()]
+    return []
+
+
+def _inner(annotation: Any) -> Any:
+    """Model inside Optional, tuple, list or dict annotations; the annotation itself otherwise."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in reversed(getattr(annotation, "__args__", ())):
+        found = _inner(argument)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+    return annotation
+
+
+def _type(wanted: str) -> Callable[[str, Mapping[str, Any]], str]:
+    return lambda value, _ctx: f"{value} is not {wanted}"
+
+
+_MESSAGES: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
+    "missing": lambda _value, _ctx: "is required",
+    "bool_type": _type("true or false"),
+    "bool_parsing": _type("true or false"),
+    "int_type": _type("a whole number"),
+    "int_parsing": _type("a whole number"),
+    "int_from_float": _type("a whole number"),
+    "float_type": _type("a number"),
+    "float_parsing": _type("a number"),
+    "finite_number": _type("a finite number"),
+    "string_type": _type("a string"),
+    "tuple_type": _type("a list"),
+    "list_type": _type("a list"),
+    "dict_type": _type("an object"),
+    "model_type": _type("an object"),
+    "model_attributes_type": _type("an object"),
+    "literal_error": lambda value, ctx: f"{value} is not one of {_choices(ctx['expected'])}",
+    "enum": lambda value, ctx: f"{value} is not one of {_choices(ctx['expected'])}",
+    "greater_than_equal": lambda value, ctx: f"{value} is less than {ctx['ge']}",
+    "greater_than": lambda value, ctx: f"{value} is not greater than {ctx['gt']}",
+    "less_than_equal": lambda value, ctx: f"{value} is greater than {ctx['le']}",
+    "string_too_short": lambda value, ctx: (
+        f"{value} is shorter than {ctx['min_length']} characters"
+        if ctx["min_length"] > 1
+        else "must not be empty"
+    ),
+    "string_too_long": lambda value, ctx: f"{value} has more than {ctx['max_length']} characters",
+    "string_pattern_mismatch": lambda value, ctx: f"{value} does not match {ctx['pattern']}",
+    "too_short": lambda _value, ctx: (
+        f"has {ctx['actual_length']} entries; at least {ctx['min_length']} needed"
+    ),
+    "too_long": lambda _value, ctx: (
+        f"has more than the {ctx['max_length']} entries that are allowed"
+    ),
+}
+
+
+def _choices(expected: str) -> str:
+    return expected.replace("'", "").replace(" or ", ", ")

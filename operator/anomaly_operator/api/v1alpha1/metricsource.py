@@ -1,0 +1,191 @@
+"""MetricSource: where metrics come from. Cluster-scoped: tenants name one, never an address."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from anomaly_operator.api.group import API_VERSION
+from anomaly_operator.api.model import (
+    ApiModel,
+    Count,
+    Duration,
+    Flag,
+    Number,
+)
+from anomaly_operator.api.quantities import parse_duration
+from anomaly_operator.api.v1alpha1.analysis import TargetKind
+from anomaly_operator.api.v1alpha1.meta import ObjectMeta, SecretKeyRef
+from anomaly_operator.api.v1alpha1.status import StatusConditions
+
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)]
+OurLabel = Literal["namespace", "workload", "pod", "container", "node"]
+
+
+class TlsConfig(ApiModel):
+    """How the server's certificate is checked, and which one is shown to it."""
+
+    ca_secret_ref: SecretKeyRef | None = None
+    """CA certificates (PEM) that the server's certificate must chain to. Unset: the system's."""
+    cert_secret_ref: SecretKeyRef | None = None
+    """Client certificate (PEM); needs `keySecretRef`."""
+    key_secret_ref: SecretKeyRef | None = None
+    """Private key (PEM) of the client certificate; needs `certSecretRef`."""
+    server_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = None
+    """Name expected in the server's certificate. Unset: the host of the URL."""
+    insecure_skip_verify: Flag = False
+    """Accept any certificate. For tests: whoever sits between can read and change everything."""
+
+
+class BasicAuth(ApiModel):
+    """User name and password."""
+
+    username: SecretKeyRef
+    """Where the user name is."""
+    password: SecretKeyRef
+    """Where the password is."""
+
+
+class PrometheusAuth(ApiModel):
+    """How to sign in: basic or bearer, not both."""
+
+    basic: BasicAuth | None = None
+    """User name and password."""
+    bearer: SecretKeyRef | None = None
+    """Bearer token."""
+
+
+class Header(ApiModel):
+    """One HTTP header sent with every request."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+$", max_length=64)]
+    """Name of the header, such as X-Scope-OrgID."""
+    value: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    """Its value. Either this or `secretRef`."""
+    secret_ref: SecretKeyRef | None = None
+    """Where its value is."""
+
+
+class MetricDefinition(ApiModel):
+    """One metric of the catalogue: a name that detectors use, and the query behind it."""
+
+    name: Annotated[
+        str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", min_length=1, max_length=63)
+    ]
+    """Name that detectors use. A built-in name (memory_usage, network_in, network_out) is replaced."""
+    target: TargetKind = "Pod"
+    """Whether the query yields pods or nodes; one name may be defined for both."""
+    query: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    """PromQL; `${matchers}` is replaced by the label matchers of the detector's scope, and must be
+    inside every selector's braces; `${range}` by a range such as 5m."""
+    kind: Literal["gauge", "counter"] = "gauge"
+    """`gauge`: the query's values are taken as they are. `counter`: they become a rate per second,
+    with resets seen."""
+    unit: Annotated[str, StringConstraints(max_length=32)] = ""
+    """Unit of the value, shown beside it: bytes, bytes/s, ratio."""
+    resolution: Annotated[Number, Field(ge=0)] = 0.0
+    """Smallest difference that means anything, in the metric's unit; 0 is unknown."""
+    non_negative: Flag = True
+    """The value cannot be below zero, and neither can its bounds."""
+    labels: Annotated[dict[OurLabel, LabelName], Field(max_length=5)] = Field(default_factory=dict)
+    """Where our labels (namespace, workload, pod, container, node) are called otherwise in the
+    query's result: a map from ours to theirs."""
+
+
+class PrometheusSource(ApiModel):
+    """A server with the Prometheus HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
+
+    url: Url
+    """Address below which `/api/v1/query_range` is found."""
+    auth: PrometheusAuth | None = None
+    """How to sign in. Unset: not at all."""
+    tls: TlsConfig | None = None
+    """TLS settings. Unset: the system's CA certificates."""
+    headers: Annotated[tuple[Header, ...], Field(max_length=16)] = ()
+    """HTTP headers sent with every request."""
+    timeout: Duration = parse_duration("30s")
+    """How long one request may take, 1s to 10m."""
+    extra_matchers: Annotated[
+        dict[LabelName, Annotated[str, StringConstraints(max_length=253)]], Field(max_length=16)
+    ] = Field(default_factory=dict)
+    """Labels that every series must have, such as `cluster: prod`; added to `${matchers}`."""
+    metrics: Annotated[tuple[MetricDefinition, ...], Field(max_length=64)] = ()
+    """Metrics in addition to, or in place of, the built-in ones."""
+
+
+class KubeletTls(ApiModel):
+    """How a kubelet's certificate is checked."""
+
+    ca_secret_ref: SecretKeyRef | None = None
+    """CA certificates (PEM) of the kubelets' serving certificates. Unset: the cluster's CA."""
+    insecure_skip_verify: Flag = False
+    """Accept any certificate, as clusters with self-signed kubelet certificates need."""
+
+
+class KubeletSource(ApiModel):
+    """The kubelets themselves: no history, the last values of every pod and node."""
+
+    port: Annotated[Count, Field(ge=1, le=65535)] = 10250
+    """Port of the kubelet's API."""
+    scheme: Literal["https", "http"] = "https"
+    """`https`; `http` only in tests."""
+    tls: KubeletTls = KubeletTls()
+    """TLS settings."""
+    timeout: Duration = parse_duration("10s")
+    """How long one request may take, 1s to 10m."""
+    node_address_type: Literal["InternalIP", "ExternalIP", "Hostname", "InternalDNS"] = "InternalIP"
+    """Which of a node's addresses is used."""
+
+
+class TableSource(ApiModel):
+    """A table of samples, for demonstrations, tests and backtests."""
+
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    """Path, or http(s) address, of the table as the worker sees it."""
+    format: Literal["csv", "csv.gz", "parquet"] | None = None
+    """Format of the table. Unset: by the path's ending."""
+    follow: Flag = False
+    """Rows are still being added at the end: read what is new again and again."""
+
+
+class MetricSourceSpec(ApiModel):
+    """One source of metrics."""
+
+    type: Literal["prometheus", "kubelet", "table"]
+    """Which of the blocks below counts."""
+    default: Flag = False
+    """Detectors that name no source use this one. Only one may be marked."""
+    prometheus: PrometheusSource | None = None
+    """Settings of a Prometheus; only with type prometheus."""
+    kubelet: KubeletSource | None = None
+    """Settings of the kubelets; only with type kubelet. Unset: the defaults."""
+    table: TableSource | None = None
+    """Settings of a table; only with type table."""
+
+
+class MetricSourceStatus(ApiModel):
+    """Whether the source can be used."""
+
+    model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
+
+    observed_generation: int | None = None
+    """Generation of the spec that this status speaks of."""
+    used_by_count: int | None = None
+    """How many AnomalyDetectors read from this source."""
+    conditions: StatusConditions = ()
+    """Ready, as for an AnomalyDetector."""
+
+
+class MetricSource(ApiModel):
+    """Where metrics come from; detectors refer to it by name."""
+
+    api_version: Literal["anomaly-operator.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
+    kind: Literal["MetricSource"] = "MetricSource"
+    metadata: ObjectMeta
+    spec: MetricSourceSpec
+    """The source."""
+    status: MetricSourceStatus | None = None
+    """Whether it can be used."""
