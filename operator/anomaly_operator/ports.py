@@ -36,7 +36,7 @@ class MetricInfo:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a worker may see: None for ``namespaces`` means all; applied by source and worker both."""
+    """What a worker may see; None for ``namespaces`` means all. Source and worker both apply it."""
 
     target_kind: str  # Pod | Node
     namespaces: tuple[str, ...] | None = None
@@ -61,8 +61,8 @@ class ReadRequest:
 class Samples:
     """Samples in columns: ``series[index[i]]`` had ``value[i]`` at ``time_s[i]``.
 
-    ``series`` are label sets (namespace, workload, pod, node, container, ...); ``index`` (N,) int32,
-    ``time_s`` and ``value`` (N,) float64, in any order, duplicates possible.
+    ``series`` are label sets (namespace, workload, pod, node, container, ...); ``index`` (N,)
+    int32, ``time_s`` and ``value`` (N,) float64, in any order, duplicates possible.
     """
 
     kind: SampleKind
@@ -75,7 +75,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Data that should be there and is not: becomes the DataComplete condition's reason and message."""
+    """Data that should be there and is not: the DataComplete condition's reason and message."""
 
     reason: str  # NoData | Stale | PartialCoverage | NoNetworkSeries | RBAC | TLS
     message: str
@@ -91,7 +91,7 @@ class MetricSource(Protocol):
         """Whether the past can be asked for (Prometheus, tables) or only now (kubelets)."""
 
     def read(self, request: ReadRequest) -> Samples:
-        """Samples of one metric; may be called for long spans and splits them itself."""
+        """Return samples of one metric; takes long spans and splits them itself."""
 
     def close(self) -> None:
         """Release connections."""
@@ -147,6 +147,24 @@ class SnapshotInfo:
     description: str = ""
 
 
+class ResultStore(ResultSink, Protocol):
+    """The sink that keeps results: what it cannot take now must be offered again."""
+
+    def keep_statistics(
+        self, result_type: str, timestamp_s: float, document: Mapping[str, object]
+    ) -> None:
+        """Keep data_counts, timing_stats or model_size_stats. Raises StoreUnavailable."""
+
+    def keep_snapshots(self, snapshots: Sequence[SnapshotInfo]) -> None:
+        """List these as the job's model snapshots. Raises StoreUnavailable."""
+
+    def latest_bucket_s(self) -> float | None:
+        """Start of the newest bucket kept. Raises StoreUnavailable."""
+
+    def delete_results(self, *, before_s: float | None = None, from_s: float | None = None) -> int:
+        """Delete older or later results; people's annotations stay. Raises StoreUnavailable."""
+
+
 class SnapshotStore(Protocol):
     """Versioned model state, written whole or not at all."""
 
@@ -171,22 +189,30 @@ class SettingsEntry:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BlocksEntry:
-    """The blocks of one engine call, with what was counted while they were gathered."""
+class SamplesEntry:
+    """What one read of the source gave for one detector, after the worker's own filters."""
 
-    start_s: float
+    detector_index: int
+    through_s: float  # end of what was asked for
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class CloseEntry:
+    """All buckets up to ``end_s`` were closed and given to the engine in one call."""
+
     end_s: float
-    blocks: tuple[Block, ...]
-    input_samples: int = 0
-    late_samples: int = 0
-    live: bool = True
+    live: bool
 
 
-JournalEntry = SettingsEntry | BlocksEntry
+JournalEntry = SettingsEntry | SamplesEntry | CloseEntry
 
 
 class Journal(Protocol):
-    """What the engine was told since the last snapshots, in order."""
+    """What the worker was told and did since the last snapshots, in order.
+
+    Samples rather than buckets, so that an open bucket and a counter's last value survive a kill.
+    """
 
     def append(self, entry: JournalEntry) -> None:
         """Keep one entry. Raises StoreUnavailable and then leaves the journal as it was."""
@@ -195,7 +221,7 @@ class Journal(Protocol):
         """Start a new segment: a snapshot at ``position_s`` now stands for all before."""
 
     def replay(self, position_s: float) -> Iterator[JournalEntry]:
-        """Entries of all segments from the one that began at ``position_s`` on; ends at a torn tail."""
+        """Entries from the segment that began at ``position_s`` on; ends at a torn tail."""
 
     def forget(self, before_s: float) -> None:
         """Drop segments that began before ``before_s``."""
@@ -229,7 +255,7 @@ class StatusReporter(Protocol):
     """Shows the shard's state where the operator and people look."""
 
     def report(self, entry: Mapping[str, object], *, urgent: bool = False) -> None:
-        """Show this state; unless urgent, may be held back up to a minute. Never blocks or raises."""
+        """Show this state, up to a minute late unless urgent. Never blocks or raises."""
 
     def close(self) -> None:
         """Deliver the last state, within a few seconds, and release."""
