@@ -1,4 +1,4 @@
-"""Samples become the values that an obvious twin computes, whatever their order and their batches."""
+"""Samples become the values that an obvious twin computes, in whatever order and batches."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_counters_agree_with_the_obvious_twin(
 
 @given(samples=sample_lists, function=functions, counter=st.booleans(), data=st.data())
 def test_arrival_order_is_of_no_account_while_a_bucket_is_open(
-    samples: list[oracle.Sample], function: str, counter: bool, data: st.DataObject
+    samples: list[oracle.Sample], function: str, *, counter: bool, data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(samples))
     cut = data.draw(st.integers(0, len(samples)))
@@ -104,7 +104,7 @@ def test_arrival_order_is_of_no_account_while_a_bucket_is_open(
 
 @given(samples=sample_lists, function=functions, counter=st.booleans(), data=st.data())
 def test_bucket_by_bucket_equals_all_at_once_also_across_a_restart(
-    samples: list[oracle.Sample], function: str, counter: bool, data: st.DataObject
+    samples: list[oracle.Sample], function: str, *, counter: bool, data: st.DataObject
 ) -> None:
     """Live and backfill are the same; and a snapshot at any bucket changes nothing."""
     whole = Bucketing(settings(function, counter=counter, staleness_s=25.0), 0.0)

@@ -41,6 +41,15 @@ PACKAGES = (
     "etcd-server",
 )
 
+# Debian's Alertmanager reads its templates from below /usr/share, where we may not put them. In a
+# program a path can only be replaced by one of equal length: it becomes relative, to be run from
+# the package's folder (see ``folder``).
+RELOCATED = {
+    "prometheus-alertmanager": {
+        "usr/bin/prometheus-alertmanager": b"/usr/share/prometheus/alertmanager"
+    }
+}
+
 
 class PackageUnavailableError(RuntimeError):
     """A Debian package could not be fetched or lacks the program asked for."""
@@ -51,15 +60,19 @@ def program(package: str, name: str) -> Path:
 
     Skips the calling test only where ``ANOMALY_SKIP_DEBIAN=1`` says so.
     """
-    folder = CACHE / package
-    if not is_complete(folder) and os.environ.get(SKIP_VARIABLE) == "1":
+    if not is_complete(CACHE / package) and os.environ.get(SKIP_VARIABLE) == "1":
         pytest.skip(f"{SKIP_VARIABLE}=1, and {package} is not in {CACHE}")
     fetch(package)
     patterns = (f"usr/bin/{name}", f"usr/sbin/{name}", f"usr/lib/postgresql/*/bin/{name}")
     for pattern in patterns:
-        for found in sorted(folder.glob(pattern)):
+        for found in sorted((CACHE / package).glob(pattern)):
             return found
-    raise PackageUnavailableError(f"Debian package {package} in {folder} has no program {name!r}")
+    raise PackageUnavailableError(f"Debian package {package} in {CACHE} has no program {name!r}")
+
+
+def folder(package: str) -> Path:
+    """Where a package is unpacked: its ``/``."""
+    return CACHE / package
 
 
 def environment(package: str) -> dict[str, str]:
@@ -114,6 +127,10 @@ def unpack(package: str) -> None:
     apt("download", package, *missing_libraries(package), cwd=debs)
     for deb in sorted(debs.glob("*.deb")):
         run(["dpkg-deb", "-x", str(deb), str(partial)], cwd=debs)
+    for name, path in RELOCATED.get(package, {}).items():
+        program_file = partial / name
+        relative = path.removeprefix(b"/").replace(b"/", b"//", 1)
+        program_file.write_bytes(program_file.read_bytes().replace(path, relative))
     versions = "\n".join(sorted(deb.name for deb in debs.glob("*.deb")))
     (partial / ".complete").write_text(f"{versions}\n", encoding="utf-8")
     final = CACHE / package

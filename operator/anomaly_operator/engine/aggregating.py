@@ -37,7 +37,7 @@ def mean(value: Floats, starts: Positions) -> Floats:
     """Arithmetic mean of each group, also where the sum would overflow."""
     count = sizes(starts, len(value)).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        result: Floats = np.add.reduceat(value, starts) / count
+        result: Floats = np.true_divide(np.add.reduceat(value, starts), count)
         if np.all(np.isfinite(result)):
             return result
         share = np.add.reduceat(value / np.repeat(count, count.astype(np.intp)), starts)
