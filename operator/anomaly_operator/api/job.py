@@ -1,8 +1,8 @@
 """WorkerJob: the document job.json that the operator renders and a worker reads.
 
 It stands between the two processes as a ConfigMap, mounted into every shard's pod. The worker needs
-nothing else to know what to do: every default is resolved, every filter is copied in, and what it may
-see is named. Which shard it is comes from the pod's ordinal.
+nothing else to know what to do: every default is resolved, every filter is copied in, and what it
+may see is named. Which shard it is comes from the pod's ordinal.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class WorkerJob(ApiModel):
     shards: Annotated[Count, Field(ge=1, le=64)] = 1
     """How many workers share the series."""
     results_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
-    """SQLAlchemy URL of the results store; None is SQLite in the data folder. Never with a password:
-    credentials come from the mounted file that ``results_url_file`` names."""
+    """SQLAlchemy URL of the results store; None is SQLite in the data folder. Never with a
+    password: credentials come from the mounted file that ``results_url_file`` names."""
     results_url_file: str | None = None
     """File that holds the URL, with credentials; wins over ``results_url``."""
     snapshots_url: str | None = None

@@ -6,6 +6,7 @@ turns what pydantic finds into problems with paths.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
@@ -24,11 +25,18 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from anomaly_operator.api import quantities
+from anomaly_operator.api import patterns, quantities
+from anomaly_operator.api.laws import Law, lawful, mebibytes
 from anomaly_operator.api.problems import spec_error
 
-MAX_DURATION_LENGTH = 24
+MAX_DURATION_LENGTH = 31
 MAX_BYTE_SIZE_LENGTH = 20
+MAX_MEMORY_MIB = 2**20
+MEMORY_LAW = Law(
+    f"{mebibytes('self')} >= 1 && {mebibytes('self')} <= {MAX_MEMORY_MIB}",
+    "must be at least 1mb and at most 1tb",
+)
+_DURATION = re.compile(quantities.DURATION_PATTERN)
 
 
 class ApiModel(BaseModel):
@@ -61,13 +69,19 @@ def _duration(value: object) -> timedelta:
         return value
     if not isinstance(value, str):
         message = f"{value!r} is not a duration; write it as a string such as 15m or 1h30m"
+        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueError
+    if not value or not _DURATION.match(value):
+        message = (
+            f"'{value}' is not a duration in whole seconds; use numbers with d, h, m and s, in this"
+            " order, such as 15m or 1h30m"
+        )
         raise ValueError(message)
     return quantities.parse_duration(value)
 
 
 def _whole_seconds(value: timedelta) -> timedelta:
-    if value.microseconds:
-        message = f"{quantities.format_duration(value)} is not in whole seconds; use d, h, m or s"
+    if value.microseconds or value < timedelta(0):
+        message = f"{value} is not in whole seconds from 0 on"
         raise ValueError(message)
     return value
 
@@ -77,12 +91,16 @@ def _time(value: object) -> datetime:
         return value
     if not isinstance(value, str):
         message = f"{value!r} is not an RFC 3339 time; write it such as 2024-05-01T10:00:00Z"
-        raise ValueError(message)
+        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueError
     return quantities.parse_time(value)
 
 
-def _byte_size(value: object) -> int:
-    return quantities.parse_byte_size(value)  # type: ignore[arg-type]
+def _memory_size(value: object) -> int:
+    size = quantities.parse_byte_size(value)  # type: ignore[arg-type]
+    if not 1 <= size // quantities.MIB <= MAX_MEMORY_MIB:
+        message = f"{value}{' (MiB)' if isinstance(value, int) else ''} {MEMORY_LAW.message}"
+        raise ValueError(message)
+    return size // quantities.MIB * quantities.MIB
 
 
 def set_schema() -> dict[str, Any]:
@@ -108,25 +126,28 @@ Duration = Annotated[
         {
             "type": "string",
             "pattern": quantities.DURATION_PATTERN,
+            "minLength": 2,
             "maxLength": MAX_DURATION_LENGTH,
         }
     ),
 ]
 """A span of time: a string such as ``15m`` in YAML, a timedelta in Python."""
 
-ByteSize = Annotated[
+MemorySize = Annotated[
     int,
-    BeforeValidator(_byte_size),
+    BeforeValidator(_memory_size),
     PlainSerializer(quantities.format_byte_size, return_type=str),
     WithJsonSchema(
         {
             "x-kubernetes-int-or-string": True,
             "pattern": quantities.BYTE_SIZE_PATTERN,
             "maxLength": MAX_BYTE_SIZE_LENGTH,
+            **lawful(MEMORY_LAW),
         }
     ),
 ]
-"""A size: ``11mb``, ``11Mi`` or a number of MiB in YAML, bytes in Python."""
+"""An amount of memory: ``11mb``, ``11Mi`` or a number of MiB in YAML, bytes in whole MiB in
+Python."""
 
 Time = Annotated[
     datetime,
@@ -139,24 +160,11 @@ Time = Annotated[
 Set = AfterValidator(no_duplicates)
 """Marks a tuple of strings as a set that keeps its order."""
 
-DnsLabel = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)
-]
-DnsName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)
-]
-LabelKey = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$",
-        max_length=128,
-    ),
-]
-LabelValue = Annotated[
-    str,
-    StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$", max_length=63),
-]
-
+DnsLabel = Annotated[str, StringConstraints(pattern=patterns.DNS_LABEL, max_length=63)]
+DnsName = Annotated[str, StringConstraints(pattern=patterns.DNS_NAME, max_length=253)]
+LabelKey = Annotated[str, StringConstraints(pattern=patterns.LABEL_KEY, max_length=128)]
+LabelValue = Annotated[str, StringConstraints(pattern=patterns.LABEL_VALUE, max_length=63)]
+MetricName = Annotated[str, StringConstraints(pattern=patterns.METRIC, min_length=1, max_length=63)]
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False)]

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from anomaly_operator.api.patterns import IN_WORDS
 from anomaly_operator.errors import Problem, SpecError
 
 _MAX_SHOWN = 60
@@ -45,10 +46,22 @@ def spec_error(error: ValidationError, model: type[BaseModel], *, path: str = ""
             problems += [Problem(_under(here, p.path), p.message) for p in cause.problems]
         else:
             problems.append(_problem(details, model, path))
-    return SpecError(problems)
+    return SpecError(_without_echoes(problems))
 
 
-class Located(ValueError):  # noqa: N818 - it is a bundle of findings, not one error
+def _without_echoes(problems: Sequence[Problem]) -> list[Problem]:
+    """Drop "has 0 entries" about a list whose entries are there, but wrong themselves."""
+    return [
+        problem
+        for problem in problems
+        if not (
+            problem.message.startswith("has 0 entries")
+            and any(other.path.startswith(f"{problem.path}[") for other in problems)
+        )
+    ]
+
+
+class Located(ValueError):
     """Problems below the object whose validator raises this, each with its path from there."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -158,7 +171,9 @@ _MESSAGES: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
         else "must not be empty"
     ),
     "string_too_long": lambda value, ctx: f"{value} has more than {ctx['max_length']} characters",
-    "string_pattern_mismatch": lambda value, ctx: f"{value} does not match {ctx['pattern']}",
+    "string_pattern_mismatch": lambda value, ctx: (
+        f"{value} {IN_WORDS.get(ctx['pattern'], 'does not match ' + ctx['pattern'])}"
+    ),
     "too_short": lambda _value, ctx: (
         f"has {ctx['actual_length']} entries; at least {ctx['min_length']} needed"
     ),

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 MIB = 2**20
 
-DURATION_PATTERN = r"^([0-9]{1,9}[dhms])+$"
-"""Durations that a manifest may hold: whole seconds, compound if wanted."""
+DURATION_PATTERN = r"^([0-9]{1,5}d)?([0-9]{1,6}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?$"
+"""Durations that a manifest may hold (and not empty): whole seconds, each unit once at most."""
 
 BYTE_SIZE_PATTERN = (
     r"^([0-9]{1,15}[bB]|[0-9]{1,9}([kKmMgG][bB]|[KMG]i|[kMG])|[0-9]{1,6}([tT][bB]|Ti|T))$"
@@ -38,7 +38,7 @@ _BINARY = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def parse_duration(text: str) -> timedelta:
-    """Turn ``15m``, ``1h30m`` or ``30d`` into a span; Elastic's ``ms`` and ``micros`` are known too.
+    """Turn ``15m``, ``1h30m`` or ``30d`` into a span; Elastic's ``ms`` and ``micros`` too.
 
     Examples
     --------
@@ -83,8 +83,8 @@ def parse_byte_size(value: str | int) -> int:
     """Bytes of an Elastic or Kubernetes size; a bare number is MiB, as Elastic has it.
 
     Units that end in ``b`` are Elastic's, powers of 1024 in either case; ``Ki``, ``Mi``... are
-    powers of 1024 and ``k``, ``M``... of 1000, as in Kubernetes. A string without a unit is refused:
-    read as MiB or as bytes it would be wrong by a factor of a million for somebody.
+    powers of 1024 and ``k``, ``M``... of 1000, as in Kubernetes. A string without a unit is
+    refused: read as MiB or as bytes it would be wrong by a factor of a million for somebody.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def parse_byte_size(value: str | int) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
         message = f"{value!r} is not a byte size; write it such as 1024mb or 1Gi"
-        raise ValueError(message)
+        raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueError
     if isinstance(value, int):
         return value * MIB
     if not _BYTES.match(value):

@@ -10,7 +10,7 @@ from anomaly_operator.api.model import (
     ApiModel,
     DnsLabel,
     DnsName,
-    LabelKey,
+    MetricName,
     Number,
     Set,
     set_schema,
@@ -73,24 +73,24 @@ class MinDeviation(ApiModel):
     absolute: Annotated[Number, Field(ge=0)] | None = None
     """Smallest difference from typical that counts, in the metric's unit; at least 0."""
     relative: Annotated[Number, Field(ge=0)] | None = None
-    """Smallest difference from typical that counts, as a share of typical (0.1 is 10 %); at least 0."""
+    """Smallest difference from typical that counts, as a share of typical (0.1 is 10 %); at least
+    0."""
 
 
 class Detector(ApiModel):
     """One analysis: a function over a metric, for every entity."""
 
-    metric: Annotated[
-        str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", min_length=1, max_length=63)
-    ]
+    metric: MetricName
     """`memory_usage`, `network_in`, `network_out`, a name that the source defines, or `events`
     (Kubernetes Events, with `by: category`)."""
     function: Function | None = None
     """How a bucket's samples become one value. `high_` and `low_` look at one side only. Unset:
     `high_max` for memory_usage, `high_mean` for network_in and network_out, `count` for events,
-    `mean` for other metrics."""
+    `mean` for other metrics. `rare` and the counts are for events only."""
     by: By | None = None
-    """What has a model of its own: `pod`, `workload`, `container`, `node`, or `category` for events.
-    Unset: `pod` where the target is Pod, `node` where it is Node."""
+    """What has a model of its own: `pod`, `workload`, `container`, `node`, or `category` for
+    events. Unset: `category` for events, else `pod` where the target is Pod and `node` where it is
+    Node."""
     description: Annotated[str, StringConstraints(max_length=256)] | None = None
     """What the detector is for, shown beside its results."""
     custom_rules: Annotated[tuple[CustomRule, ...], Field(max_length=16)] = ()
@@ -105,10 +105,10 @@ class Detector(ApiModel):
 
     def effective_by(self, kind: str) -> str:
         """Give the by field, with the default for a target of ``kind`` where it is unset."""
+        if self.metric == EVENTS_METRIC:
+            return self.by or "category"
         return self.by or ("node" if kind == "Node" else "pod")
 
-
-PartitionField = LabelKey
 
 _DEFAULT_FUNCTION = {
     "memory_usage": "high_max",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from anomaly_operator.api import patterns
 from anomaly_operator.api.group import API_VERSION
+from anomaly_operator.api.laws import Between, lawful
 from anomaly_operator.api.model import (
     ApiModel,
     Count,
@@ -17,8 +19,10 @@ from anomaly_operator.api.model import (
     Time,
     set_schema,
 )
+from anomaly_operator.api.problems import Located
 from anomaly_operator.api.quantities import parse_duration
 from anomaly_operator.api.v1alpha1.analysis import Detector, Target
+from anomaly_operator.api.v1alpha1.consistency import SPEC_LAWS, problems_of_spec
 from anomaly_operator.api.v1alpha1.meta import ObjectMeta, ObjectRef
 from anomaly_operator.api.v1alpha1.rules import MaintenanceWindow
 from anomaly_operator.api.v1alpha1.settings import (
@@ -28,30 +32,32 @@ from anomaly_operator.api.v1alpha1.settings import (
     PerPartitionCategorization,
 )
 from anomaly_operator.api.v1alpha1.status import AnomalyDetectorStatus
+from anomaly_operator.api.v1alpha1.updates import MEMORY_IN_USE, UPDATE_LAWS
 
-Group = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$", max_length=63)
-]
+Group = Annotated[str, StringConstraints(pattern=patterns.GROUP, max_length=63)]
 Days = Annotated[Count, Field(ge=0, le=36500)]
 
 
 class AnomalyDetectorSpec(ApiModel):
     """What is analysed, fixed at creation, and the settings that can be updated."""
 
+    model_config = ConfigDict(json_schema_extra=lawful(*SPEC_LAWS, *UPDATE_LAWS))
+
     target: Target
     """The pods or nodes whose metrics are analysed. Cannot be changed after creation."""
     source_ref: ObjectRef | None = None
-    """The MetricSource to read from; unset means the default one. Cannot be changed after creation."""
+    """The MetricSource to read from; unset means the default one. Cannot be changed after
+    creation."""
     start: Time | None = None
     """Where the analysis begins (RFC 3339); it then runs for ever. Unset: 28 days before creation.
     Cannot be changed after creation."""
-    bucket_span: Duration = parse_duration("15m")
+    bucket_span: Annotated[Duration, Between("1s", "1d")] = parse_duration("15m")
     """Length of a bucket: the interval that samples are gathered into, 1s to 1d. Cannot be changed
     after creation."""
     partition_field: LabelKey | None = None
-    """`namespace`, `node`, `workload`, `zone`, `instance-type` or a label key: every value of it has
-    independent models and its own score normalisation. Unset: no partitions. Cannot be changed after
-    creation."""
+    """`namespace`, `node`, `workload`, `zone`, `instance-type` or a label key: every value of it
+    has independent models and its own score normalisation. Unset: no partitions. Cannot be changed
+    after creation."""
     detectors: Annotated[tuple[Detector, ...], Field(min_length=1, max_length=16)]
     """The analyses, 1 to 16. After creation only description, customRules and minDeviation of each
     can be changed."""
@@ -61,12 +67,12 @@ class AnomalyDetectorSpec(ApiModel):
     ) = None
     """Labels that may carry a bucket's anomaly. Unset: namespace, node, workload and pod as they
     apply. Cannot be changed after creation."""
-    query_delay: Duration = parse_duration("90s")
+    query_delay: Annotated[Duration, Between("0s", "1d")] = parse_duration("90s")
     """How far behind now the source is asked, so that late samples are in; at most 1d. Cannot be
     changed after creation."""
-    frequency: Duration | None = None
-    """How often the source is asked, 1s up to `bucketSpan`. Unset: half a bucket span, within 1s and
-    10m. Cannot be changed after creation."""
+    frequency: Annotated[Duration, Between("1s", "1d")] | None = None
+    """How often the source is asked, 1s up to `bucketSpan`. Unset: half a bucket span, within 1s
+    and 10m. Cannot be changed after creation."""
 
     description: Annotated[str, StringConstraints(max_length=1024)] | None = None
     """What the job is for."""
@@ -83,11 +89,12 @@ class AnomalyDetectorSpec(ApiModel):
     InsufficientCapacity. true: the job stays `opening` until there is room."""
     analysis_limits: AnalysisLimits = AnalysisLimits()
     """Resources that the models may take."""
-    background_persist_interval: Duration | None = None
-    """Time between two snapshots of the models, at least 1h. Unset: 3h and up to 1h more, staggered."""
+    background_persist_interval: Annotated[Duration, Between("1h", "30d")] | None = None
+    """Time between two snapshots of the models, 1h to 30d. Unset: 3h and up to 1h more,
+    staggered."""
     renormalization_window_days: Days | None = None
-    """How many days back scores are adjusted as new data is seen; 0 switches it off. Unset: 30 days or
-    100 buckets, whichever is longer."""
+    """How many days back scores are adjusted as new data is seen; 0 switches it off. Unset: 30 days
+    or 100 buckets, whichever is longer."""
     model_prune_window: Duration | None = None
     """Models not updated for this long are removed; a multiple of `bucketSpan`, at least 2 of them.
     Unset: 30 days or 20 buckets, whichever is longer."""
@@ -105,9 +112,18 @@ class AnomalyDetectorSpec(ApiModel):
     per_partition_categorization: PerPartitionCategorization = PerPartitionCategorization()
     """How event categories and partitions work together."""
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = problems_of_spec(self)
+        if problems:
+            raise Located(problems)
+        return self
+
 
 class AnomalyDetector(ApiModel):
     """One anomaly detection job: which metrics of which pods or nodes are analysed, and how."""
+
+    model_config = ConfigDict(json_schema_extra=lawful(MEMORY_IN_USE))
 
     api_version: Literal["anomaly-operator.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
     kind: Literal["AnomalyDetector"] = "AnomalyDetector"

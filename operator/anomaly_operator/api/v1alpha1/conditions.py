@@ -1,8 +1,8 @@
 """Condition types and their reasons: what is promised to people, Flux and Argo CD.
 
 Types follow metav1.Condition and kstatus. An anomaly never touches ``Ready``, ``Reconciling`` or
-``Stalled``: a deployment tool would call the roll-out failed because the tool for seeing trouble saw
-some. Reasons are stable words for the cause; messages are for people and may change.
+``Stalled``: a deployment tool would call the roll-out failed because the tool for seeing trouble
+saw some. Reasons are stable words for the cause; messages are for people and may change.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ class ConditionType(StrEnum):
     """Types of conditions on the three kinds."""
 
     READY = "Ready"
-    """True: the job runs as its spec says (or is closed, as its spec says). Positive polarity; always
-    there, `Unknown` from the moment of creation. On AnomalyFilter and MetricSource: usable."""
+    """True: the job runs as its spec says (or is closed, as its spec says). Positive polarity;
+    always there, `Unknown` from the moment of creation. On AnomalyFilter and MetricSource:
+    usable."""
     RECONCILING = "Reconciling"
     """True: the operator is bringing the cluster in line with the spec. Absent when it is done."""
     STALLED = "Stalled"
     """True: nothing more will happen until a person edits the spec. Absent otherwise."""
     ANOMALY_DETECTED = "AnomalyDetected"
-    """True: a record of score 50 or more in the last closed buckets. Neutral: neither good nor bad for
-    the deployment. There once the first bucket was judged."""
+    """True: a record of score 50 or more in the last closed buckets. Neutral: neither good nor bad
+    for the deployment. There once the first bucket was judged."""
     SOURCE_READY = "SourceReady"
     """True: the metric source answers. Positive polarity; there once it was asked."""
     DATA_COMPLETE = "DataComplete"
@@ -34,8 +35,8 @@ class ConditionType(StrEnum):
     MODEL_MEMORY_OK = "ModelMemoryOk"
     """True: every series that was seen is modelled within the limit. Positive polarity."""
     UPDATE_PENDING = "UpdatePending"
-    """True: the spec holds a change that the running workers do not follow yet. Negative polarity; the
-    message names the fields."""
+    """True: the spec holds a change that the running workers do not follow yet. Negative polarity;
+    the message names the fields."""
 
 
 class Reason(StrEnum):

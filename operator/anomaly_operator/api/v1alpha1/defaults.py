@@ -62,7 +62,7 @@ def default_frequency(bucket_span: timedelta) -> timedelta:
 
 
 def default_persist_interval(uid: str) -> timedelta:
-    """Three hours and up to one more that the UID decides, so that jobs do not all store at once."""
+    """Three hours, and up to one more by the UID, so that jobs do not all store at once."""
     digest = hashlib.sha256(uid.encode()).digest()
     return timedelta(hours=3, seconds=int.from_bytes(digest[:8], "big") % _STAGGER_S)
 

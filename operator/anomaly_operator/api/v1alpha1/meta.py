@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
+from anomaly_operator.api import patterns
+from anomaly_operator.api.laws import Law, lawful
 from anomaly_operator.api.model import (
     ApiModel,
     DnsName,
@@ -17,8 +19,6 @@ from anomaly_operator.api.model import (
 )
 from anomaly_operator.api.problems import Located
 from anomaly_operator.errors import Problem
-
-Cut = Annotated[str, StringConstraints(max_length=1024)]
 
 
 class ObjectMeta(ApiModel):
@@ -42,8 +42,17 @@ class ObjectMeta(ApiModel):
         return self.creation_timestamp
 
 
+SELECTOR_VALUES = Law(
+    "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+    "In and NotIn need values; Exists and DoesNotExist take none",
+    "values",
+)
+
+
 class LabelSelectorRequirement(ApiModel):
     """One expression over a label."""
+
+    model_config = ConfigDict(json_schema_extra=lawful(SELECTOR_VALUES))
 
     key: LabelKey
     """Label key that the expression looks at."""
@@ -54,11 +63,8 @@ class LabelSelectorRequirement(ApiModel):
 
     @model_validator(mode="after")
     def _values_fit_the_operator(self) -> Self:
-        takes_values = self.operator in {"In", "NotIn"}
-        if takes_values and not self.values:
-            raise Located([Problem("values", f"operator {self.operator} needs at least one value")])
-        if not takes_values and self.values:
-            raise Located([Problem("values", f"operator {self.operator} takes no values")])
+        if (self.operator in {"In", "NotIn"}) != bool(self.values):
+            raise Located([Problem("values", SELECTOR_VALUES.message)])
         return self
 
 
@@ -82,7 +88,7 @@ class SecretKeyRef(ApiModel):
 
     name: DnsName
     """Name of the Secret."""
-    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]
+    key: Annotated[str, StringConstraints(pattern=patterns.DATA_KEY, max_length=253)]
     """Key in the Secret's data."""
 
 

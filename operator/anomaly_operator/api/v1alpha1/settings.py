@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from anomaly_operator.api.model import ApiModel, ByteSize, Flag
+from anomaly_operator.api import patterns
+from anomaly_operator.api.model import ApiModel, Flag, MemorySize
 from anomaly_operator.api.quantities import MIB
 
 DEFAULT_MODEL_MEMORY_LIMIT = 1024 * MIB
@@ -16,10 +17,10 @@ DEFAULT_MODEL_MEMORY_LIMIT = 1024 * MIB
 class AnalysisLimits(ApiModel):
     """Resources that the models may take."""
 
-    model_memory_limit: ByteSize = DEFAULT_MODEL_MEMORY_LIMIT
-    """Memory that the models may take: an Elastic byte size (`11mb`; a number is MiB) or a Kubernetes
-    quantity (`11Mi`); rounded down to whole MiB, at least 1 MiB, and never below what the models use
-    now (`status.modelSizeStats.modelBytes`)."""
+    model_memory_limit: MemorySize = DEFAULT_MODEL_MEMORY_LIMIT
+    """Memory that the models may take: an Elastic byte size (`11mb`; a number is MiB) or a
+    Kubernetes quantity (`11Mi`); rounded down to whole MiB, at least 1 MiB, and never below what
+    the models use now (`status.modelSizeStats.modelBytes`)."""
 
 
 class ModelPlotConfig(ApiModel):
@@ -28,8 +29,9 @@ class ModelPlotConfig(ApiModel):
     enabled: Flag
     """Store typical, lower and upper bound of every bucket and series."""
     annotations_enabled: Flag | None = None
-    """Store what the model learns about its structure (level shifts, rhythms). Unset: as `enabled`."""
-    terms: Annotated[str, StringConstraints(max_length=4096)] = ""
+    """Store what the model learns about its structure (level shifts, rhythms). Unset: as
+    `enabled`."""
+    terms: Annotated[str, StringConstraints(pattern=patterns.NO_WILDCARD, max_length=4096)] = ""
     """Only these partition or by values, comma separated, no wildcards; empty means all."""
 
     @property
@@ -56,7 +58,10 @@ class CustomUrl(ApiModel):
     """Text of the link."""
     url_value: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
     """Address; `$earliest$`, `$latest$` and `$<field>$` are filled in from the result."""
-    time_range: Annotated[str, StringConstraints(max_length=24)] | None = None
+    time_range: (
+        Annotated[str, StringConstraints(pattern=patterns.TIME_RANGE, min_length=2, max_length=31)]
+        | None
+    ) = None
     """How far around the result `$earliest$` and `$latest$` reach: a duration, or `auto` (a bucket
     span either side)."""
 
@@ -64,7 +69,11 @@ class CustomUrl(ApiModel):
 class CustomSettings(ApiModel):
     """A free object, kept as it is; `customUrls` is understood."""
 
-    model_config = ConfigDict(extra="allow", alias_generator=to_camel)
+    model_config = ConfigDict(
+        extra="allow",
+        alias_generator=to_camel,
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
 
     custom_urls: Annotated[tuple[CustomUrl, ...], Field(max_length=16)] = ()
     """Links shown beside a result."""

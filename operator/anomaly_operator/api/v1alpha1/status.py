@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from anomaly_operator.api import patterns
 from anomaly_operator.api.model import ApiModel, Time
 
 MAX_RECENT_ANOMALIES = 20
@@ -59,7 +60,7 @@ class Condition(StatusModel):
     """`True`, `False` or `Unknown`."""
     reason: Annotated[
         str,
-        StringConstraints(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", max_length=1024),
+        StringConstraints(pattern=patterns.REASON, max_length=1024),
     ]
     """Cause, one word in CamelCase, stable."""
     message: Annotated[str, StringConstraints(max_length=32768)] = ""
@@ -260,7 +261,8 @@ class AnomalyDetectorStatus(StatusModel):
     data_counts: DataCounts | None = None
     """What was read, all shards together."""
     model_size_stats: ModelSizeStats | None = None
-    """What the models hold, all shards together; `modelMemoryLimit` cannot go below its modelBytes."""
+    """What the models hold, all shards together; `modelMemoryLimit` cannot go below its
+    modelBytes."""
     anomalies: AnomalyCounts | None = None
     """Records of the last 24 hours, all shards together."""
     recent_anomalies: RecentAnomalies = ()

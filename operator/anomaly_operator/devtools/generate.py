@@ -1,0 +1,82 @@
+"""Write what is generated and committed: the CRDs and the field reference. ``--check`` compares.
+
+``make generate`` and ``make verify`` call this; a test does too, so that drift cannot stay.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from anomaly_operator.api.crd import custom_resource_definition
+from anomaly_operator.api.v1alpha1.kinds import KINDS
+from anomaly_operator.devtools import reference
+
+ROOT = Path(__file__).parents[3]
+_HEADER = "# Generated from the API models by `make generate`; edit those instead.\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML without anchors, lists indented as Kubernetes manifests have them."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+
+def crd_yaml(document: Mapping[str, Any]) -> str:
+    """Spell a CRD as it stands in ``crds/``."""
+    return _HEADER + yaml.dump(
+        dict(document), Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True
+    )
+
+
+def generated() -> dict[str, str]:
+    """Every generated file: path from the repository's root, and its text."""
+    files = {
+        f"crds/{kind.crd_name}.yaml": crd_yaml(custom_resource_definition(kind)) for kind in KINDS
+    }
+    files["docs/spec/v1alpha1/reference.md"] = reference.render(KINDS)
+    return files
+
+
+def drifted(root: Path) -> list[str]:
+    """Paths whose committed text is not what the models say; strangers in ``crds/`` too."""
+    files = generated()
+    wrong = [
+        path
+        for path, text in files.items()
+        if not (root / path).exists() or (root / path).read_text(encoding="utf-8") != text
+    ]
+    known = {root / path for path in files}
+    return wrong + [
+        str(path.relative_to(root))
+        for path in sorted((root / "crds").glob("*.yaml"))
+        if path not in known
+    ]
+
+
+def write(root: Path) -> None:
+    """Write every generated file."""
+    for path, text in generated().items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write, or with ``--check`` compare; the exit code says whether all is well."""
+    if "--check" not in arguments:
+        write(ROOT)
+        return 0
+    wrong = drifted(ROOT)
+    for path in wrong:
+        sys.stderr.write(f"{path} is not what the models say; run `make generate`\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
