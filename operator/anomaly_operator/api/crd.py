@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from anomaly_operator.api.group import CATEGORY, GROUP, VERSION
 from anomaly_operator.api.v1alpha1.kinds import Kind
 
@@ -50,6 +52,7 @@ _HANDLED = frozenset(
         "propertyNames",
     }
 )
+_HEADER = "# Generated from the API models by `make generate`; edit those instead.\n"
 _FORMATS = {"integer": "int64", "number": "double"}
 
 
@@ -183,3 +186,17 @@ def _without_null(node: _Schema, defs: Mapping[str, Any], *, path: str) -> _Sche
         message = f"{path}: a CRD cannot hold a union of {len(real)} types"
         raise TypeError(message)
     return {**_inlined(real[0], defs), **node}
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML without anchors, lists indented as Kubernetes manifests have them."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+
+def crd_yaml(document: Mapping[str, Any]) -> str:
+    """Spell a CRD as it stands in ``crds/``."""
+    return _HEADER + yaml.dump(
+        dict(document), Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True
+    )

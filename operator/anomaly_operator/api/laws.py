@@ -18,12 +18,22 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from anomaly_operator.api.quantities import format_duration, parse_duration
+from anomaly_operator.api.quantities import MIB, format_duration, parse_duration
 
 IMMUTABLE = (
     "cannot be changed after creation; create another detector, or delete and recreate this one"
     " (its anomalies go with it)"
 )
+
+
+_UNITS = {
+    "": MIB,
+    "b": 1,
+    **{f"{letter}b": 1024**power for power, letter in enumerate("kmgt", start=1)},
+    **{f"{letter}i": 1024**power for power, letter in enumerate("kmgt", start=1)},
+    **{letter: 1000**power for power, letter in enumerate("kmgt", start=1)},
+}
+"""Bytes of a unit in lower case: a number alone is MiB, and the pattern lets no milli in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +72,9 @@ def seconds(expression: str) -> str:
 def mebibytes(expression: str) -> str:
     """CEL for the whole MiB of a byte size that matches ``BYTE_SIZE_PATTERN`` or is a number."""
     text = f"string({expression})"
-    factors = (
-        ("[kK][bB]$|Ki$", 2**10),
-        ("[mM][bB]$|Mi$", 2**20),
-        ("[gG][bB]$|Gi$", 2**30),
-        ("[tT][bB]$|Ti$", 2**40),
-        ("[bB]$", 1),
-        ("k$", 10**3),
-        ("M$", 10**6),
-        ("G$", 10**9),
-        ("T$", 10**12),
-    )
-    factor = str(2**20)
-    for pattern, size in reversed(factors):
-        factor = f"{text}.matches('{pattern}') ? {size} : {factor}"
-    return f"(int('0' + {text}.find('^[0-9]+')) * ({factor}) / {2**20})"
+    factors = ", ".join(f"'{unit}': {size}" for unit, size in _UNITS.items())
+    unit = f"{text}.find('([kmgtKMGT]?[bB]|[KMGT]i|[kMGT])$').lowerAscii()"
+    return f"(int('0' + {text}.find('^[0-9]+')) * {{{factors}}}[{unit}] / {MIB})"
 
 
 def unchanged(field: str, *, optional: bool = False, value: Callable[[str], str] = str) -> Law:

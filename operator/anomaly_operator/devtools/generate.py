@@ -6,32 +6,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from anomaly_operator.api.crd import custom_resource_definition
+from anomaly_operator.api.crd import crd_yaml, custom_resource_definition
 from anomaly_operator.api.v1alpha1.kinds import KINDS
 from anomaly_operator.devtools import reference
 
 ROOT = Path(__file__).parents[3]
-_HEADER = "# Generated from the API models by `make generate`; edit those instead.\n"
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML without anchors, lists indented as Kubernetes manifests have them."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        return True
-
-
-def crd_yaml(document: Mapping[str, Any]) -> str:
-    """Spell a CRD as it stands in ``crds/``."""
-    return _HEADER + yaml.dump(
-        dict(document), Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True
-    )
 
 
 def generated() -> dict[str, str]:

@@ -50,6 +50,11 @@ class Kind:
         return self.model.__name__
 
     @property
+    def aliases(self) -> frozenset[str]:
+        """Names a person may call it by, in lower case."""
+        return frozenset({self.name.lower(), self.plural, self.short})
+
+    @property
     def crd_name(self) -> str:
         """Name of the CustomResourceDefinition."""
         return f"{self.plural}.{GROUP}"
