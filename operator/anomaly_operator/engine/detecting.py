@@ -1,0 +1,386 @@
+"""One detector: its rows, who holds them, and a step through a stretch of buckets.
+
+Called by the engine with buckets cut at fixed places (multiples of STRETCH since the epoch), so
+that what is shared between rows, the pooled record of surprise, changes at the same buckets however
+a caller cuts its blocks.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_operator.engine.changes import reopen
+from anomaly_operator.engine.contract import (
+    AnalysisSettings,
+    Annotation,
+    Block,
+    DetectorSettings,
+    Floats,
+    SeriesSet,
+    Side,
+)
+from anomaly_operator.engine.judging import advance_rows
+from anomaly_operator.engine.layout import (
+    COUNT,
+    DAY_S,
+    MAX_DAILY_SLOTS,
+    MAX_WEEKLY_SLOTS,
+    SEEN,
+    SPREAD_LOW,
+    SPREAD_UP,
+    TAIL_BINS,
+    WEEK_S,
+    RowState,
+    slots_of,
+)
+from anomaly_operator.engine.memory import KEY_BYTES, MemoryLimit, roomy
+from anomaly_operator.engine.rules import rule_arrays, window_arrays, windows_active
+from anomaly_operator.engine.scoring import score_rows
+from anomaly_operator.engine.slots import SlotTable
+from anomaly_operator.engine.tails import pooled
+
+STRETCH = 64  # buckets between refreshes of what rows share; also bounds temporary memory
+TAKEOVER_WIDEN = 4.0  # spreads a new pod's level may lie off its predecessor's
+COPY_COUNT = 200.0  # buckets' worth of experience a copy is given at most
+ACCEPT_S = 4 * 3600.0  # a lasting change is accepted after this long ...
+ACCEPT_LEAST = 12.0  # ... but not before as many buckets ...
+ACCEPT_MOST = 96.0  # ... nor much after as many
+_SIDES = {Side.HIGH: 1, Side.LOW: -1, Side.BOTH: 0}
+_RESTARTING = ("memory", "rss", "working_set")
+
+
+@dataclass(slots=True, eq=False)
+class SetView:
+    """What is known of one set of series; made once, refreshed when rows change hands."""
+
+    version: int
+    rows: NDArray[np.int64]  # (S,)
+    column_of: dict[int, int]  # row -> column
+    partition: NDArray[np.int64]  # (S,)
+    rules: tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.int64]]
+    windows: tuple[NDArray[np.bool_], NDArray[np.int64]]
+    settings: int  # generation of rules and windows these arrays are of
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Everything one stretch of buckets gave, (T, S) unless said otherwise."""
+
+    typical: Floats
+    lower: Floats
+    upper: Floats
+    log_p: Floats
+    impact: Floats
+    score: Floats
+    single: NDArray[np.float32]
+    multi: NDArray[np.float32]
+    habit: NDArray[np.float32]
+    length: NDArray[np.float32]
+    mute: NDArray[np.int16]
+    notes: NDArray[np.int16]
+    crowd: Floats  # (T, P)
+    bucket_period: Floats  # (T, P)
+
+
+class DetectorModel:
+    """The models of all series of one detector."""
+
+    def __init__(self, settings: DetectorSettings, analysis: AnalysisSettings) -> None:
+        self.settings = settings
+        self.generation = 0
+        self._span_s = analysis.span_s
+        self._daily = slots_of(DAY_S, analysis.span_s, MAX_DAILY_SLOTS)
+        self._weekly = slots_of(WEEK_S, analysis.span_s, MAX_WEEKLY_SLOTS) if self._daily else 0
+        self.state = RowState.empty(0, self._daily, self._weekly)
+        self.table = SlotTable()
+        self.partitions: list[str] = []
+        self._partition_index: dict[str, int] = {}
+        self.joint = np.zeros((0, 3))
+        self.pool, self.tail_scale = pooled(np.zeros(TAIL_BINS))
+        self.rollouts: dict[tuple[str, str], int] = {}
+        self._views: WeakKeyDictionary[SeriesSet, SetView] = WeakKeyDictionary()
+        self._restarts = any(word in settings.metric.lower() for word in _RESTARTING)
+        buckets = ACCEPT_S / analysis.span_s
+        self._accept = min(max(buckets, ACCEPT_LEAST), ACCEPT_MOST)
+
+    def update(self, settings: DetectorSettings) -> None:
+        """Take over live settings: rules and minimum deviation; windows by generation."""
+        self.settings = settings
+        self.generation += 1
+
+    def held_bytes(self) -> int:
+        """Bytes of arrays and of the table of keys."""
+        arrays = sum(array.nbytes for array in self.state.arrays())
+        return arrays + self.joint.nbytes + KEY_BYTES * self.table.used()
+
+    def refresh_pool(self) -> None:
+        """Sum the rows' records of surprise into what a row with little experience borrows."""
+        used = len(self.table.holders)
+        record = self.state.surprise[:used].sum(axis=0, dtype=np.float64)
+        self.pool, self.tail_scale = pooled(record)
+
+    def prune(self, oldest: float) -> int:
+        """Forget rows not seen since bucket ``oldest``; answers how many."""
+        used = len(self.table.holders)
+        stale = np.flatnonzero(self.state.core[:used, SEEN] < oldest)
+        pruned = 0
+        for row in stale.tolist():
+            if self.table.holders[row] is not None:
+                self.table.release(row)
+                self.state.clear(row)
+                pruned += 1
+        return pruned
+
+    def partition_code(self, partition: str) -> int:
+        """Index of a partition, made when first seen."""
+        code = self._partition_index.get(partition)
+        if code is None:
+            code = len(self.partitions)
+            self.partitions.append(partition)
+            self._partition_index[partition] = code
+            self.joint = np.concatenate([self.joint, np.zeros((1, 3))])
+        return code
+
+    def view(self, series: SeriesSet, analysis: AnalysisSettings) -> SetView:
+        """Rows, partitions and rules of a set; cheap while nothing changed hands."""
+        view = self._views.get(series)
+        if view is None:
+            codes = [self.partition_code(key.partition) for key in series.keys]
+            view = SetView(
+                version=-1,
+                rows=np.empty(0, np.int64),
+                column_of={},
+                partition=np.array(codes, dtype=np.int64),
+                rules=rule_arrays(self.settings.rules, series),
+                windows=window_arrays(analysis.windows, series),
+                settings=self.generation,
+            )
+            self._views[series] = view
+        if view.version != self.table.version:
+            view.rows = self.table.look_up(series.keys)
+            view.column_of = {row: col for col, row in enumerate(view.rows.tolist()) if row >= 0}
+            view.version = self.table.version
+        if view.settings != self.generation:
+            view.rules = rule_arrays(self.settings.rules, series)
+            view.windows = window_arrays(analysis.windows, series)
+            view.settings = self.generation
+        return view
+
+    def advance(
+        self,
+        block: Block,
+        *,
+        first: int,
+        values: Floats,
+        analysis: AnalysisSettings,
+        limit: MemoryLimit,
+        held_elsewhere: int,
+        out: Stretch,
+        annotations: list[Annotation],
+    ) -> None:
+        """Judge and learn ``values`` (T, S), buckets ``first`` and on, into ``out``."""
+        view = self.view(block.series, analysis)
+        arrivals = self._arrivals(view, values, 0)
+        begin = 0
+        while arrivals:
+            now = arrivals[0][0]
+            self._run(view, first, values, begin, now, analysis, out)
+            begin = now
+            while arrivals and arrivals[0][0] == now:
+                column = heapq.heappop(arrivals)[1]
+                lost = self._admit(
+                    block,
+                    view,
+                    column,
+                    first + now,
+                    values[now],
+                    limit,
+                    held_elsewhere,
+                    annotations,
+                )
+                if lost >= 0:
+                    back = np.flatnonzero(np.isfinite(values[now + 1 :, lost]))
+                    if len(back):
+                        heapq.heappush(arrivals, (now + 1 + int(back[0]), lost))
+        self._run(view, first, values, begin, len(values), analysis, out)
+
+    def _arrivals(self, view: SetView, values: Floats, start: int) -> list[tuple[int, int]]:
+        """Heap of (bucket, column) at which series without a row first have a value."""
+        missing = np.flatnonzero(view.rows < 0)
+        if not len(missing):
+            return []
+        there = np.isfinite(values[start:, missing])
+        some = there.any(axis=0)
+        firsts = there.argmax(axis=0)[some] + start
+        heap = list(zip(firsts.tolist(), missing[some].tolist(), strict=True))
+        heapq.heapify(heap)
+        return heap
+
+    def _run(
+        self,
+        view: SetView,
+        first: int,
+        values: Floats,
+        begin: int,
+        end: int,
+        analysis: AnalysisSettings,
+        out: Stretch,
+    ) -> None:
+        if begin == end:
+            return
+        settings = self.settings
+        part = slice(begin, end)
+        active = np.zeros((len(analysis.windows), end - begin), dtype=bool)
+        if analysis.windows:
+            starts = (first + np.arange(begin, end)) * self._span_s
+            active = windows_active(analysis.windows, starts, self._span_s)
+        advance_rows(
+            *self.state.arrays(),
+            view.rows,
+            values[part],
+            first + begin,
+            self._span_s,
+            0.0,
+            _SIDES[settings.side],
+            settings.non_negative,
+            settings.resolution,
+            self._restarts,
+            self._accept,
+            self.pool,
+            self.tail_scale,
+            *view.rules,
+            view.windows[0],
+            active,
+            view.windows[1],
+            out.typical[part],
+            out.lower[part],
+            out.upper[part],
+            out.log_p[part],
+            out.impact[part],
+            out.single[part],
+            out.multi[part],
+            out.habit[part],
+            out.length[part],
+            out.mute[part],
+            out.notes[part],
+        )
+
+    def _admit(
+        self,
+        block: Block,
+        view: SetView,
+        column: int,
+        bucket: int,
+        present: Floats,
+        limit: MemoryLimit,
+        held_elsewhere: int,
+        annotations: list[Annotation],
+    ) -> int:
+        """Find or make a row for a series that has none; answers the column that lost its row, or -1."""
+        key = block.series.keys[column]
+        family = self.table.family_rows(key)
+        lost = -1
+        idle = [r for r in family if not self._is_present(view, block, r, present)]
+        if key.member and idle:
+            row = max(idle, key=lambda r: (self.state.core[r, SEEN], -r))
+            before = self.table.hand_over(row, key)
+            lost = view.column_of.get(row, -1)
+            if lost >= 0:
+                view.rows[lost] = -1
+            self._open(row)
+            if before is not None:
+                self._note_rollout(block, column, before.member, bucket, annotations)
+        else:
+            row = self._new_row(block, column, family, limit, held_elsewhere)
+            if row < 0:
+                return -1
+        view.rows[column] = row
+        view.column_of[row] = column
+        view.version = self.table.version
+        return lost
+
+    def _is_present(self, view: SetView, block: Block, row: int, present: Floats) -> bool:
+        column = view.column_of.get(row, -1)
+        return column >= 0 and column not in block.ended and bool(np.isfinite(present[column]))
+
+    def _open(self, row: int) -> None:
+        """Let a row's level be learnt anew."""
+        core = self.state.core[row]
+        if core[SEEN] >= 0.0:
+            reopen(core, TAKEOVER_WIDEN * max(core[SPREAD_UP], core[SPREAD_LOW]))
+
+    def _new_row(
+        self,
+        block: Block,
+        column: int,
+        family: list[int],
+        limit: MemoryLimit,
+        held_elsewhere: int,
+    ) -> int:
+        key = block.series.keys[column]
+        if not self.table.free and len(self.table.holders) == len(self.state.core):
+            wanted = roomy(len(self.table.holders) + 1)
+            more = (wanted - len(self.state.core)) * self.state.row_bytes()
+            held = self.held_bytes() + held_elsewhere
+            if not limit.admits(held, more + KEY_BYTES):
+                return -1
+            self.state = self.state.grown(wanted)
+        source = max(family, key=lambda r: (self.state.core[r, COUNT], -r)) if family else -1
+        row = self.table.hold(key)
+        if source >= 0:
+            self.state.copy_row(source, row)
+            core = self.state.core[row]
+            core[COUNT] = min(core[COUNT], COPY_COUNT)
+            self.state.events[row] = 0.0
+            self._open(row)
+        return row
+
+    def _note_rollout(
+        self, block: Block, column: int, before: str, bucket: int, annotations: list[Annotation]
+    ) -> None:
+        """One annotation a family and rollout, not one a pod."""
+        key = block.series.keys[column]
+        family = (key.partition, key.family)
+        last = self.rollouts.get(family, -(10**12))
+        self.rollouts[family] = bucket
+        if (bucket - last) * self._span_s < max(3600.0, 3 * self._span_s):
+            return
+        annotations.append(
+            Annotation(
+                timestamp_s=bucket * self._span_s,
+                end_timestamp_s=(bucket + 1) * self._span_s,
+                event="rollout",
+                detector_index=self.settings.index,
+                series=key,
+                text=f"{key.family}: {key.member} took over from {before}; what was learnt goes on",
+            )
+        )
+
+    def score(self, view: SetView, values: Floats, out: Stretch) -> None:
+        """Fill scores and bucket periods; learns the partitions' common evidence."""
+        score_rows(
+            values,
+            out.typical,
+            out.log_p,
+            view.partition,
+            self._span_s,
+            self.settings.min_deviation_absolute,
+            self.settings.min_deviation_relative,
+            self.joint,
+            out.score,
+            out.crowd,
+            out.bucket_period,
+        )
+
+    def warm_rows(self, buckets: float) -> tuple[int, int, float]:
+        """Rows with at least ``buckets`` of experience, rows in all, and the least experience."""
+        used = [r for r, holder in enumerate(self.table.holders) if holder is not None]
+        if not used:
+            return 0, 0, 0.0
+        counts = self.state.core[used, COUNT]
+        return int((counts >= buckets).sum()), len(used), float(counts.min())

@@ -1,0 +1,418 @@
+"""One pass over a block: every series through all its buckets, judged first, learnt after.
+
+The outer loop is over series and the inner over buckets, so that a row's state stays in the
+processor's first cache while history is read. The steps are one function each in the modules this
+one imports; here is only their order.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_operator.engine.anomalies import FADE, LOUD, familiar_p, learn_event
+from anomaly_operator.engine.changes import learn_shift
+from anomaly_operator.engine.compiled import compiled, inlined
+from anomaly_operator.engine.horizons import band_spread_prior, judge_bands, learn_bands
+from anomaly_operator.engine.layout import (
+    BAND_SPREAD,
+    BANDS,
+    BOOST,
+    BOUND_LOW,
+    BOUND_UP,
+    CLASSES,
+    COUNT,
+    DAY_S,
+    ERROR,
+    FIRST,
+    LEVEL,
+    PHASE,
+    RATES,
+    REF_SPREAD,
+    RHYTHM,
+    RUN,
+    RUN_PEAK,
+    SEEN,
+    SPREAD_LOW,
+    SPREAD_UP,
+    TAIL_BINS,
+    TAIL_LOW,
+    TAIL_UP,
+    VISITS,
+    WEEK_S,
+    WIDEN,
+)
+from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
+from anomaly_operator.engine.rhythm import (
+    GAIN_FLOOR,
+    JITTER,
+    MOVE_CLIP,
+    SPREAD_GAIN,
+    WEEKLY_GAIN_FLOOR,
+    learn_slot,
+    learn_slot_spread,
+    slot_edge,
+    slot_spread,
+)
+from anomaly_operator.engine.rules import rule_that_applies
+from anomaly_operator.engine.tails import (
+    LN2,
+    calibrated,
+    learn_tail,
+    log_sf,
+    normal_score,
+)
+
+LARGEST = 1e30  # values beyond are taken as this: float32 tables and squares stay finite
+COEFFICIENT_FLOOR = 1e-4  # variation below 0.01 % of the level is never anomalous
+FIRST_SPREAD = 0.1  # of the level: what is assumed of a series after one value
+FIRST_WEIGHT = 2.0  # buckets' worth of that assumption
+SPREAD_MEMORY = 1500.0  # buckets
+SPREAD_CLIP = 3.0  # spreads one value may count as
+MEAN_TO_DEVIATION = 1.2533141373155003  # standard deviation over mean |deviation| of a normal
+BOUND_STEP = 0.04
+BOUND_SHARE = 0.025  # of values beyond each bound
+EARLY_CAP = 0.2  # -ln p a bucket of experience allows
+RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
+FULL_SURPRISE = 10.0  # -ln p up to which a bucket fully enters the record of surprises
+
+# Bits of ``notes``.
+NOTE_SHIFT = 1
+NOTE_ACCEPTED = 2
+NOTE_RHYTHM_FOUND = 4
+NOTE_RHYTHM_LOST = 8
+NOTE_TIME_SHIFT = 16
+NOTE_SCALE = 32
+NOTE_VARIANCE = 64  # judged with a wider spread than usual at this time of day
+
+
+@inlined
+def start_row(c: NDArray[np.float64], y: float, index: float, resolution: float) -> None:
+    """First value of a series: all that can be said is where it is."""
+    spread = max(FIRST_SPREAD * abs(y), resolution, 1e-12)
+    for k in range(RATES):
+        c[LEVEL + k] = y
+        c[ERROR + k] = spread * spread
+    c[SPREAD_UP] = spread
+    c[SPREAD_LOW] = spread
+    c[REF_SPREAD] = spread
+    c[TAIL_UP] = 0.1
+    c[TAIL_LOW] = 0.1
+    c[BOUND_UP] = 2.2
+    c[BOUND_LOW] = 2.2
+    c[FIRST] = y
+    c[SEEN] = index
+    c[COUNT] = 1.0
+    c[BOOST] = 1.0
+    for b in range(BANDS):
+        c[BAND_SPREAD + b] = band_spread_prior(b)
+
+
+@inlined
+def start_class(c: NDArray[np.float64], klass: int, level: float) -> None:
+    """A rhythm becomes usable: its trackers start at ``level`` with a little worse than proven error."""
+    below = klass - 1
+    for k in range(RATES):
+        c[LEVEL + klass * RATES + k] = level if klass == 1 else c[LEVEL + below * RATES + k]
+        c[ERROR + klass * RATES + k] = 1.2 * c[ERROR + below * RATES + k]
+
+
+@inlined
+def impact_of(log_single: float, log_multi: float) -> float:
+    """Elastic's multi-bucket impact: -5 all in this bucket, +5 all in the past ones."""
+    low = min(log_single, log_multi)
+    high = min(max(log_single, log_multi), -0.001)
+    value = 5.0 * low / high / 6.907755278982137 * (log_single - log_multi)
+    return min(max(math.floor(100.0 * value) / 100.0, -5.0), 5.0)
+
+
+@compiled
+def advance_rows(
+    core: NDArray[np.float64],
+    daily: NDArray[np.float32],
+    daily_spread: NDArray[np.float32],
+    weekly: NDArray[np.float32],
+    surprise: NDArray[np.float32],
+    events: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    values: NDArray[np.float64],
+    first_index: int,
+    span_s: float,
+    week_offset_s: float,
+    side: int,
+    non_negative: bool,
+    resolution: float,
+    restarts: bool,
+    accept: float,
+    pool: NDArray[np.float64],
+    tail_scale: float,
+    scopes: NDArray[np.bool_],
+    conditions: NDArray[np.float64],
+    actions: NDArray[np.int64],
+    window_scopes: NDArray[np.bool_],
+    window_active: NDArray[np.bool_],
+    window_actions: NDArray[np.int64],
+    typical: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    log_p: NDArray[np.float64],
+    impact: NDArray[np.float64],
+    single: NDArray[np.float32],
+    multi: NDArray[np.float32],
+    habit: NDArray[np.float32],
+    length: NDArray[np.float32],
+    mute: NDArray[np.int16],
+    notes: NDArray[np.int16],
+) -> None:
+    """Judge and learn ``values`` (T, S) with state rows ``rows`` (S,); -1 is not judged.
+
+    Writes every output (T, S): NaN and 0 where there is no value or no experience.
+    """
+    buckets, width = values.shape
+    day_slots = daily.shape[1]
+    week_slots = weekly.shape[1]
+    per_day = DAY_S / span_s
+    per_slot = max(per_day / day_slots, 1.0) if day_slots > 0 else 1.0
+    per_week_slot = max(7.0 * per_day / week_slots, 1.0) if week_slots > 0 else 1.0
+    error_rate = 1.0 / min(max(1.5 * per_day, 64.0), 400.0)
+    bases = np.zeros(CLASSES)
+    answer = np.zeros(2 + CLASSES)
+    scores = np.zeros(BANDS)
+    for s in range(width):
+        row = rows[s]
+        for t in range(buckets):
+            typical[t, s] = np.nan
+            lower[t, s] = np.nan
+            upper[t, s] = np.nan
+            log_p[t, s] = np.nan
+            impact[t, s] = np.nan
+            single[t, s] = 0.0
+            multi[t, s] = 0.0
+            habit[t, s] = 0.0
+            length[t, s] = 0.0
+            mute[t, s] = 0
+            notes[t, s] = 0
+        if row < 0:
+            continue
+        c = core[row]
+        record = surprise[row]
+        past = events[row]
+        day = daily[row]
+        day_spread = daily_spread[row]
+        week = weekly[row]
+        for t in range(buckets):
+            y = values[t, s]
+            if not math.isfinite(y):
+                continue
+            y = min(max(y, -LARGEST), LARGEST)
+            index = float(first_index + t)
+            if c[SEEN] < 0.0:
+                start_row(c, y, index, resolution)
+                continue
+            n = c[COUNT]
+            gap = index - c[SEEN] - 1.0
+
+            # Where the clock stands, and what it says.
+            at = index * span_s + c[PHASE]
+            d = 0
+            w = 0
+            visits = c[VISITS] / per_day
+            usable = 1
+            edge = 0.0
+            factor = 1.0
+            if day_slots > 0:
+                d = int((at - math.floor(at / DAY_S) * DAY_S) / DAY_S * day_slots)
+                d = min(d, day_slots - 1)
+                if visits >= 1.0 and not math.isnan(day[d]):
+                    usable = 2
+                    if c[ERROR + RATES] == 0.0:
+                        start_class(c, 1, c[FIRST])
+                    bases[1] = day[d]
+                    factor = slot_spread(day_spread, d, visits)
+                    edge = JITTER * slot_edge(day, d)
+                if week_slots > 0:
+                    at += week_offset_s
+                    w = int((at - math.floor(at / WEEK_S) * WEEK_S) / WEEK_S * week_slots)
+                    w = min(w, week_slots - 1)
+                    if usable == 2 and visits >= 7.0 and not math.isnan(week[w]):
+                        usable = 3
+                        if c[ERROR + 2 * RATES] == 0.0:
+                            start_class(c, 2, 0.0)
+                        weeks = visits / 7.0
+                        bases[2] = bases[1] + weeks / (weeks + 0.7) * week[w]
+
+            forecast(c, bases, usable, answer)
+            expected = answer[0]
+            reference = answer[1]
+            by_clock = 1.0 - answer[2] if usable > 1 else 0.0
+            if non_negative and expected < 0.0:
+                expected = 0.0
+
+            # How far off, in spreads of its side and time of day.
+            e = y - expected
+            sigma0 = c[SPREAD_UP] if e > 0.0 else c[SPREAD_LOW]
+            floor = max(resolution, COEFFICIENT_FLOOR * abs(expected))
+            widen = c[WIDEN]
+            if gap > 0.0:
+                widen = max(widen, min(0.3 * math.log1p(gap), 3.0) * sigma0)
+            edge *= by_clock
+            sigma = math.sqrt(sigma0 * sigma0 * factor * factor + edge * edge + widen * widen)
+            sigma += 0.5 * floor + 1e-12
+            off = math.copysign(max(abs(e) - floor, 0.0), e)
+            tail = c[TAIL_UP] if e > 0.0 else c[TAIL_LOW]
+            z = normal_score(off / sigma, max(tail, 1.0 / (1.0 + 0.5 * n)))
+            z = min(max(z, -1e6), 1e6)
+            ref_off = y - reference
+            ref_off = math.copysign(max(abs(ref_off) - floor, 0.0), ref_off)
+            ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + widen + edge + 1e-12
+            ref = ref_off / ref_sigma
+            single_z = abs(z) if side == 0 else z * side
+            multi_z = judge_bands(c, ref, side, scores)
+            worst = max(single_z, multi_z)
+
+            restarted = restarts and y < RESTART_SHARE * expected and z < -LOUD
+            if restarted and side != 1:
+                worst = 0.0
+            # Two sides make everything twice as likely; one side not.
+            double = LN2 if side == 0 else 0.0
+            surprised = max(-double - log_sf(worst), 0.0)
+            lp = calibrated(surprised, record, pool, tail_scale)
+            model_lp = lp
+            run = c[RUN]
+            if run > 0.0 and worst < 1.2 * c[RUN_PEAK]:
+                lp *= FADE / (FADE + run)
+            known = familiar_p(c, past, worst)
+            if known > 0.0:
+                lp = math.log(math.exp(lp) + known)
+            lp = min(max(lp, -0.5 - EARLY_CAP * n), 0.0)
+
+            # What is told.
+            low_edge = expected - c[BOUND_LOW] * (c[SPREAD_LOW] * factor + edge + widen) - floor
+            high_edge = expected + c[BOUND_UP] * (c[SPREAD_UP] * factor + edge + widen) + floor
+            if non_negative and low_edge < 0.0:
+                low_edge = 0.0
+            inside = low_edge <= y <= high_edge
+            above_edge = y > high_edge
+            ls = min(double + log_sf(single_z), 0.0)
+            lm = min(double + log_sf(multi_z), 0.0)
+            typical[t, s] = expected
+            lower[t, s] = low_edge
+            upper[t, s] = high_edge
+            log_p[t, s] = lp
+            impact[t, s] = impact_of(min(ls, -1e-3), min(lm, -1e-3))
+            single[t, s] = ls
+            multi[t, s] = lm
+            habit[t, s] = lp - model_lp
+            length[t, s] = run + 1.0
+
+            # What the user said about it.
+            applied = rule_that_applies(
+                s,
+                t,
+                y,
+                expected,
+                index * span_s,
+                scopes,
+                conditions,
+                actions,
+                window_scopes,
+                window_active,
+                window_actions,
+            )
+            mute[t, s] = applied[0]
+            weight = applied[1]
+            note = 0
+            if factor > 1.5:
+                note |= NOTE_VARIANCE
+
+            # Learn. A value judged far out teaches little, and the spread less the longer it lasts.
+            if weight > 0.0:
+                if restarted:
+                    c[BOOST] = 0.0
+                    c[WIDEN] = 0.5 * abs(expected)
+                calm = weight / (1.0 + 0.25 * run)
+                spread = 0.5 * (c[SPREAD_UP] + c[SPREAD_LOW]) + 0.5 * floor + 1e-12
+                rate = calm / (min(0.5 * n + FIRST_WEIGHT, SPREAD_MEMORY))
+                size = min(abs(e), SPREAD_CLIP * sigma) / factor * MEAN_TO_DEVIATION
+                if widen < sigma0:
+                    if e > 0.0:
+                        c[SPREAD_UP] += 2.0 * rate * (size - c[SPREAD_UP])
+                        rate = 0.2 * rate
+                        c[SPREAD_LOW] += rate * (min(size, c[SPREAD_LOW]) - c[SPREAD_LOW])
+                    elif e < 0.0:
+                        c[SPREAD_LOW] += 2.0 * rate * (size - c[SPREAD_LOW])
+                        rate = 0.2 * rate
+                        c[SPREAD_UP] += rate * (min(size, c[SPREAD_UP]) - c[SPREAD_UP])
+                    else:
+                        c[SPREAD_UP] -= rate * c[SPREAD_UP]
+                        c[SPREAD_LOW] -= rate * c[SPREAD_LOW]
+                    ref_size = min(abs(ref_off), SPREAD_CLIP * ref_sigma) / factor
+                    rate = calm / min(0.5 * n + FIRST_WEIGHT, SPREAD_MEMORY)
+                    c[REF_SPREAD] += rate * (ref_size * MEAN_TO_DEVIATION - c[REF_SPREAD])
+                    if n > 30.0:
+                        learn_tail(c, TAIL_UP if e > 0.0 else TAIL_LOW, z, calm)
+                    step = BOUND_STEP * max(1.0, 8.0 / (1.0 + n / 40.0))
+                    c[BOUND_UP] += (
+                        calm * step * ((0.0 if inside or not above_edge else 1.0) - BOUND_SHARE)
+                    )
+                    c[BOUND_LOW] += (
+                        calm * step * ((0.0 if inside or above_edge else 1.0) - BOUND_SHARE)
+                    )
+                    c[BOUND_UP] = max(c[BOUND_UP], 0.2)
+                    c[BOUND_LOW] = max(c[BOUND_LOW], 0.2)
+                if n > 20.0:
+                    j = min(int(surprised / LN2), TAIL_BINS - 1)
+                    enters = weight
+                    if surprised > FULL_SURPRISE:
+                        enters *= math.exp(0.5 * (FULL_SURPRISE - surprised)) / (1.0 + run)
+                    record[j] += enters
+                    if record[0] > 6000.0:
+                        for i in range(TAIL_BINS):
+                            record[i] *= 0.5
+                learn_event(c, past, worst, weight)
+                learn_bands(c, ref, weight)
+                if day_slots > 0:
+                    anchor = c[FIRST] if c[ERROR + RATES] == 0.0 else c[LEVEL + RATES + SLOW]
+                    wide = 4.0 if visits < 3.0 else 1.0
+                    reach = wide * MOVE_CLIP * spread * factor
+                    gain = weight * max(1.0 / (visits + 1.0), GAIN_FLOOR) / per_slot
+                    if usable > 1:
+                        ratio = abs(e) / (spread / MEAN_TO_DEVIATION)
+                        learn_slot_spread(day_spread, d, ratio, weight * SPREAD_GAIN / per_slot)
+                        if week_slots > 0:
+                            base = c[LEVEL + (2 if usable == 3 else 1) * RATES + SLOW]
+                            weeks = visits / 7.0
+                            week_gain = weight * max(1.0 / (weeks + 1.0), WEEKLY_GAIN_FLOOR)
+                            learn_slot(week, w, y - base - day[d], week_gain / per_week_slot, reach)
+                    learn_slot(day, d, y - anchor, gain, reach)
+                    c[VISITS] += weight
+                klass = 0
+                if usable > 1 and answer[3] > answer[2]:
+                    klass = 1
+                if usable > 2 and answer[4] > answer[2 + klass]:
+                    klass = 2
+                learn_levels(c, y, bases, usable, max(sigma, spread), weight, error_rate)
+                shifted = learn_shift(
+                    c,
+                    (y - reference) / (spread * factor + edge + widen),
+                    spread,
+                    klass,
+                    accept,
+                    weight,
+                )
+                if c[REF_SPREAD] < 3.0 * spread:
+                    note |= shifted
+                announced = int(c[RHYTHM])
+                if announced < klass and answer[2 + klass] > 0.8 and visits >= 2.0:
+                    c[RHYTHM] = klass
+                    note |= NOTE_RHYTHM_FOUND
+                elif announced > 0 and usable > 1 and answer[2] > 0.95:
+                    c[RHYTHM] = 0.0
+                    note |= NOTE_RHYTHM_LOST
+                c[COUNT] = n + weight
+                c[BOOST] += weight
+                c[WIDEN] = 0.7 * widen if widen > 0.05 * sigma0 else 0.0
+            c[SEEN] = index
+            notes[t, s] = note

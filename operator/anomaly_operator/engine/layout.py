@@ -1,0 +1,131 @@
+"""The state of all series of one detector as arrays whose first axis is the row.
+
+One row is one lasting series. ``core`` holds what must be exact, the tables what may be float32.
+The names below are the columns of ``core``; the kernels index with them, so adding a number to the
+state is: a name here, a kernel that keeps it, and a higher ``STATE_VERSION``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+STATE_VERSION = 1  # raise whenever the meaning of any array changes
+
+DAY_S = 86400.0
+WEEK_S = 7 * DAY_S
+MAX_DAILY_SLOTS = 288  # 5 minutes: finer rhythm is not worth its memory
+MAX_WEEKLY_SLOTS = 336  # 30 minutes, relative to the day's own 5 or 15
+TAIL_BINS = 24  # octaves of probability a row's own record of surprise reaches
+EVENT_BINS = 16  # half octaves of size of past anomalies
+
+CLASSES = 3  # without rhythm, daily, daily and weekly
+RATES = 4  # fast to slow
+TRACKERS = CLASSES * RATES
+BANDS = 4
+
+COUNT = 0  # buckets learnt, by weight
+SEEN = 1  # bucket index of the newest value; -1 before the first
+WIDEN = 2  # extra spread of the level, metric's unit: new pod, gap
+BOOST = 3  # buckets since the level was opened to be learnt anew; large = long ago
+SPREAD_UP = 4  # robust standard deviation above typical
+SPREAD_LOW = 5
+REF_SPREAD = 6  # of the distance from the slow level
+TAIL_UP = 7  # 1/degrees of freedom of the upper tail
+TAIL_LOW = 8
+TAIL_UP_N = 9  # exceedances the tail was learnt from
+TAIL_LOW_N = 10
+BOUND_UP = 11  # bounds in spreads
+BOUND_LOW = 12
+RUN = 13  # length of the anomaly under way, buckets
+RUN_PEAK = 14  # its largest normal score
+RUN_QUIET = 15  # quiet buckets since its last loud one
+SHIFT = 16  # evidence of a lasting change, buckets, signed
+PHASE = 17  # shift of the rhythm, seconds, e.g. daylight saving
+PHASE_EARLY = 18  # squared error with the rhythm an hour early / as is / late
+PHASE_KEPT = 19
+PHASE_LATE = 20
+RHYTHM = 21  # 0 none, 1 daily, 2 weekly: what was last announced
+SLOPE = 22  # + class: growth of the slow level per bucket
+LEVEL = 26  # + class * RATES + rate
+ERROR = 38  # + class * RATES + rate: decayed squared error of that tracker
+BAND = 50  # + band
+BAND_SPREAD = 54  # + band
+VISITS = 58  # buckets since the rhythm began to be learnt
+FIRST = 59  # the first value: what the first day's shape is measured from
+SCALE_SHIFT = 60  # evidence of a lasting change of spread
+CORE = 62
+
+
+def slots_of(period_s: float, span_s: float, most: int) -> int:
+    """How many slots a rhythm of ``period_s`` gets at this bucket span; 0 where it makes no sense."""
+    buckets = round(period_s / span_s)
+    if buckets < 2 or abs(buckets * span_s - period_s) > 1e-6 * period_s:
+        return most if period_s / span_s >= 2 and period_s / span_s > most else 0
+    if buckets <= most:
+        return buckets
+    for slots in range(most, 1, -1):
+        if buckets % slots == 0:
+            return slots
+    return 0
+
+
+@dataclass(slots=True)
+class RowState:
+    """All rows of one detector. ``rows`` of them are in use; the rest is room to grow into."""
+
+    core: NDArray[np.float64]  # (R, CORE)
+    daily: NDArray[np.float32]  # (R, D) shape of the day around the level; NaN = never visited
+    daily_spread: NDArray[np.float32]  # (R, D) spread of the slot over the row's spread
+    weekly: NDArray[np.float32]  # (R, W) the week's departure from the day
+    surprise: NDArray[np.float32]  # (R, TAIL_BINS) how often each octave of surprise was seen
+    events: NDArray[np.float32]  # (R, EVENT_BINS) how many anomalies of each size were seen
+
+    @classmethod
+    def empty(cls, rows: int, daily_slots: int, weekly_slots: int) -> RowState:
+        """Room for ``rows`` series that have seen nothing."""
+        core = np.zeros((rows, CORE))
+        core[:, SEEN] = -1.0
+        return cls(
+            core=core,
+            daily=np.full((rows, daily_slots), np.nan, np.float32),
+            daily_spread=np.ones((rows, daily_slots), np.float32),
+            weekly=np.full((rows, weekly_slots), np.nan, np.float32),
+            surprise=np.zeros((rows, TAIL_BINS), np.float32),
+            events=np.zeros((rows, EVENT_BINS), np.float32),
+        )
+
+    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+        """The arrays in their fixed order, for copying, growing and measuring."""
+        return (
+            self.core,
+            self.daily,
+            self.daily_spread,
+            self.weekly,
+            self.surprise,
+            self.events,
+        )
+
+    def row_bytes(self) -> int:
+        """Bytes one row takes."""
+        return sum(array[:1].nbytes for array in self.arrays())
+
+    def grown(self, rows: int) -> RowState:
+        """Make room for ``rows``; what is there stays as it is."""
+        bigger = RowState.empty(rows, self.daily.shape[1], self.weekly.shape[1])
+        for old, new in zip(self.arrays(), bigger.arrays(), strict=True):
+            new[: len(old)] = old
+        return bigger
+
+    def clear(self, row: int) -> None:
+        """Forget a row."""
+        fresh = RowState.empty(1, self.daily.shape[1], self.weekly.shape[1])
+        for mine, other in zip(self.arrays(), fresh.arrays(), strict=True):
+            mine[row] = other[0]
+
+    def copy_row(self, source: int, target: int) -> None:
+        """Give one row what another has learnt."""
+        for array in self.arrays():
+            array[target] = array[source]

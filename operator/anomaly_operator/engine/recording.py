@@ -1,0 +1,156 @@
+"""From the arrays of a stretch to records, muted results and annotations: only where something is.
+
+Nothing here runs for a quiet bucket; what does run is Python per record, and records are rare by
+the scores' own meaning.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anomaly_operator.engine.contract import (
+    AnalysisSettings,
+    Annotation,
+    Block,
+    DetectorSettings,
+    Explanation,
+    Floats,
+    Muted,
+    Record,
+)
+from anomaly_operator.engine.detecting import Stretch
+from anomaly_operator.engine.explaining import sentence, summary
+from anomaly_operator.engine.influence import Evidence
+from anomaly_operator.engine.judging import (
+    NOTE_ACCEPTED,
+    NOTE_RHYTHM_FOUND,
+    NOTE_RHYTHM_LOST,
+    NOTE_SCALE,
+    NOTE_SHIFT,
+    NOTE_TIME_SHIFT,
+    NOTE_VARIANCE,
+)
+from anomaly_operator.engine.scoring import LN10, WARNING, period_of
+
+RECORD_SCORE = WARNING
+SLOW_IMPACT = 2.0  # multi-bucket impact from which the past weighs more than the present
+
+_NOTES = (
+    (NOTE_SHIFT, "level_shift", "Level shifted to about {typical:.4g}"),
+    (NOTE_ACCEPTED, "level_accepted", "New level of about {typical:.4g} accepted as usual"),
+    (NOTE_RHYTHM_FOUND, "seasonality_found", "Values follow the clock: a rhythm is now expected"),
+    (NOTE_RHYTHM_LOST, "seasonality_lost", "Values no longer follow the clock"),
+    (NOTE_TIME_SHIFT, "time_shift", "The rhythm moved by an hour, as clocks do"),
+    (NOTE_SCALE, "scale_change", "Values vary by a different amount than before"),
+)
+
+
+def withheld(
+    out: Stretch, block: Block, values: Floats, *, first: int, analysis: AnalysisSettings
+) -> list[Muted]:
+    """Take muted scores out of ``out`` and say which."""
+    found: list[Muted] = []
+    if out.mute.any():
+        for t, s in np.argwhere((out.mute != 0) & ~np.isnan(out.score)).tolist():
+            score = float(out.score[t, s])
+            who = int(out.mute[t, s])
+            out.score[t, s] = 0.0
+            if score >= RECORD_SCORE:
+                name = analysis.windows[-who - 1].name if who < 0 else ""
+                time_s = (first + t) * analysis.span_s
+                found.append(Muted(time_s, block.detector_index, block.series.keys[s], name, score))
+    for s in block.ended:
+        there = np.flatnonzero(np.isfinite(values[:, s]))
+        if len(there):
+            out.score[there[-1], s] = 0.0  # its last bucket is cut short, not low
+    return found
+
+
+def records_of(
+    out: Stretch,
+    block: Block,
+    values: Floats,
+    partition: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    *,
+    first: int,
+    settings: DetectorSettings,
+    analysis: AnalysisSettings,
+) -> list[tuple[int, Evidence]]:
+    """(bucket within the stretch, evidence) of every record, in order of bucket and series."""
+    found: list[tuple[int, Evidence]] = []
+    for t, s in np.argwhere(out.score >= RECORD_SCORE).tolist():
+        crowd = float(out.crowd[t, partition[s]])
+        period = period_of(float(out.log_p[t, s]), crowd, analysis.span_s)
+        time_s = (first + t) * analysis.span_s
+        labels = block.series.labels[s]
+        actual, typical = float(values[t, s]), float(out.typical[t, s])
+        impact = float(out.impact[t, s])
+        length = int(out.length[t, s])
+        explanation = Explanation(
+            anomaly_type="spike" if actual > typical else "dip",
+            anomaly_length=length,
+            single_bucket_impact=round(-float(out.single[t, s]) / LN10),
+            multi_bucket_impact=round(-float(out.multi[t, s]) / LN10),
+            anomaly_characteristics_impact=round(-float(out.habit[t, s]) / LN10),
+            lower_confidence_bound=float(out.lower[t, s]),
+            typical_value=typical,
+            upper_confidence_bound=float(out.upper[t, s]),
+            high_variance_penalty=bool(out.notes[t, s] & NOTE_VARIANCE),
+            incomplete_bucket_penalty=False,
+            sentence=sentence(
+                actual,
+                typical,
+                time_s=time_s,
+                offset_s=analysis.time_zone_offset_s,
+                by_clock=analysis.span_s <= 86400.0,
+                slow=impact >= SLOW_IMPACT,
+                length=length,
+                span_s=analysis.span_s,
+                habit=float(out.habit[t, s]) > LN10,
+                period=period,
+            ),
+        )
+        score = float(out.score[t, s])
+        record = Record(
+            timestamp_s=time_s,
+            span_s=analysis.span_s,
+            detector_index=settings.index,
+            series=block.series.keys[s],
+            labels=labels,
+            actual=actual,
+            typical=typical,
+            log_p=float(out.log_p[t, s]),
+            multi_bucket_impact=impact,
+            initial_record_score=score,
+            record_score=score,
+            influencers=tuple((f, labels[f]) for f in analysis.influencers if labels.get(f)),
+            explanation=explanation,
+            summary=summary(actual, typical),
+        )
+        found.append((t, Evidence(record, period)))
+    return found
+
+
+def annotations_of(out: Stretch, block: Block, *, first: int, span_s: float) -> list[Annotation]:
+    """What the models noted."""
+    told = NOTE_SHIFT | NOTE_ACCEPTED | NOTE_RHYTHM_FOUND | NOTE_RHYTHM_LOST
+    told |= NOTE_TIME_SHIFT | NOTE_SCALE
+    found: list[Annotation] = []
+    noted = out.notes & told
+    if not noted.any():
+        return found
+    for t, s in np.argwhere(noted).tolist():
+        for bit, event, text in _NOTES:
+            if noted[t, s] & bit:
+                time_s = (first + t) * span_s
+                found.append(
+                    Annotation(
+                        timestamp_s=time_s,
+                        end_timestamp_s=time_s + span_s,
+                        event=event,
+                        detector_index=block.detector_index,
+                        series=block.series.keys[s],
+                        text=text.format(typical=float(out.typical[t, s])),
+                    )
+                )
+    return found
