@@ -1,0 +1,1 @@
+"""Quality and speed of the engine, measured beside its peers; ``python -m benchmarks``."""

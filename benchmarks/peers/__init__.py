@@ -1,0 +1,1 @@
+"""Other detectors, each behind the same protocol, run on the same data in the same run."""
