@@ -129,9 +129,7 @@ def _structural(schema: Mapping[str, Any], defs: Mapping[str, Any], *, path: str
         raise TypeError(message)
     if "description" in result:
         result["description"] = " ".join(result["description"].split())
-    if result.get("default", "") in ([], {}, None):
-        # An empty default only makes `-o yaml` longer: absent reads the same.
-        del result["default"]
+    _tidy_default(result)
     if node.get("type") in _FORMATS:
         result.setdefault("format", _FORMATS[node["type"]])
     if node.get("type") == "object":
@@ -143,6 +141,16 @@ def _structural(schema: Mapping[str, Any], defs: Mapping[str, Any], *, path: str
         message = f"{path}: a CRD needs a type"
         raise TypeError(message)
     return result
+
+
+def _tidy_default(node: _Schema) -> None:
+    default = node.get("default", "")
+    if isinstance(default, Mapping):
+        # An API server refuses null inside a default where the field is not nullable.
+        node["default"] = default = {k: v for k, v in default.items() if v is not None}
+    if default in ([], {}, None):
+        # An empty default only makes `-o yaml` longer: absent reads the same.
+        del node["default"]
 
 
 def _object(node: _Schema, defs: Mapping[str, Any], *, path: str) -> _Schema:
