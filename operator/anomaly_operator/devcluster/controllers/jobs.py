@@ -1,0 +1,77 @@
+"""Jobs run pods to completion."""
+
+from __future__ import annotations
+
+from anomaly_operator.devcluster.apiclient.mirrors import ClusterView
+from anomaly_operator.devcluster.apiclient.resources import (
+    JOBS,
+    PODS,
+    JsonObject,
+    controller_of,
+    key_of,
+)
+from anomaly_operator.devcluster.controllers import templates
+from anomaly_operator.devcluster.controllers.loops import WorkQueue
+
+
+class Jobs:
+    """Starts pods until enough have succeeded, or too many have failed."""
+
+    def __init__(self, view: ClusterView) -> None:
+        self.queue = WorkQueue()
+        self._view = view
+        self._jobs = view.mirror(JOBS)
+        self._pods = view.mirror(PODS)
+        self._jobs.listeners.append(self._on_job)
+        self._pods.listeners.append(self._on_pod)
+
+    def _on_job(self, old: JsonObject | None, new: JsonObject | None) -> None:
+        self.queue.add(key_of(new or old or {}))
+
+    def _on_pod(self, old: JsonObject | None, new: JsonObject | None) -> None:
+        pod = new or old or {}
+        owner = controller_of(pod)
+        if owner is not None and owner["kind"] == JOBS.kind:
+            self.queue.add((pod["metadata"]["namespace"], owner["name"]))
+
+    async def reconcile(self, namespace: str, name: str) -> None:
+        """Start what is missing, and report."""
+        job = self._jobs.get(namespace, name)
+        if job is None or templates.is_terminating(job):
+            return
+        pods = templates.owned(self._pods.in_namespace(namespace), job)
+        succeeded = sum((p.get("status") or {}).get("phase") == "Succeeded" for p in pods)
+        failed = sum((p.get("status") or {}).get("phase") == "Failed" for p in pods)
+        active = sum(templates.is_active(p) for p in pods)
+        completions = job["spec"].get("completions", 1)
+        is_complete = succeeded >= completions
+        is_failed = failed > job["spec"].get("backoffLimit", 6)
+        if not (is_complete or is_failed or job["spec"].get("suspend")):
+            room = min(job["spec"].get("parallelism", 1), completions - succeeded) - active
+            for _ in range(max(room, 0)):
+                await self._create(job)
+                active += 1
+        status: JsonObject = dict(job.get("status") or {})
+        status.setdefault("startTime", templates.now())
+        status |= {"active": active, "succeeded": succeeded, "failed": failed}
+        if is_complete:
+            status.setdefault("completionTime", templates.now())
+            done = templates.updated_condition(job, "Complete", status=True)
+            status["conditions"] = [done]
+        elif is_failed:
+            reason = {"reason": "BackoffLimitExceeded", "message": "Job has reached the limit"}
+            done = templates.updated_condition(job, "Failed", status=True, **reason)
+            status["conditions"] = [done]
+        await self._view.replace_status(JOBS, {**job, "status": status})
+
+    async def _create(self, job: JsonObject) -> None:
+        name = f"{job['metadata']['name']}-{templates.random_suffix()}"
+        template = job["spec"]["template"]
+        pod = templates.pod_from_template(job, JOBS, template=template, name=name)
+        labels = {
+            "batch.kubernetes.io/job-name": job["metadata"]["name"],
+            "batch.kubernetes.io/controller-uid": job["metadata"]["uid"],
+            "job-name": job["metadata"]["name"],
+        }
+        pod["metadata"]["labels"] |= labels
+        await self._view.create(PODS, pod)
