@@ -20,6 +20,7 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 DETECTOR_UID = f"{PREFIX}/detector-uid"
 DETECTOR_NAME = f"{PREFIX}/detector"
 DETECTOR_NAMESPACE = f"{PREFIX}/detector-namespace"
+FOR = f"{PREFIX}/for"
 APPLIED_HASH = f"{PREFIX}/applied-hash"
 REOPEN_HASH = f"{PREFIX}/reopen-hash"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anomaly_operator.reconcile.naming import (
-    PREFIX,
+    FOR,
     Body,
     child_labels,
     child_name,
@@ -44,5 +44,5 @@ class Worker:
             "name": name,
             **({"namespace": place} if place else {}),
             "labels": self.labels,
-            "annotations": {f"{PREFIX}/for": f"{self.detector_namespace}/{self.detector_name}"},
+            "annotations": {FOR: f"{self.detector_namespace}/{self.detector_name}"},
         }

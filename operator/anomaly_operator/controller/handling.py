@@ -1,0 +1,59 @@
+"""kopf's part: it watches the three kinds, and every event of theirs becomes a key in the queue.
+
+Handlers are of the ``event`` sort only. Such handlers need no finalizer and keep no state on the
+object, so a detector can be deleted while the operator is away, and nothing but our own status is
+ever written to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import kopf
+
+from anomaly_operator.api.group import GROUP, VERSION
+from anomaly_operator.reconcile.naming import FIELD_MANAGER, PREFIX
+
+
+class Triggers(Protocol):
+    """What handlers can ask for."""
+
+    def trigger(self, key: str) -> None:
+        """Look at one detector soon."""
+
+    def trigger_namespace(self, namespace: str) -> None:
+        """Look at all detectors of a namespace soon; "" is all there are."""
+
+
+def registry(triggers: Triggers) -> kopf.OperatorRegistry:
+    """Build the registry of handlers."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    def login(**arguments: Any) -> Any:
+        return kopf.login_via_client(**arguments)
+
+    @kopf.on.startup(registry=handlers)
+    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.persistence.finalizer = f"{PREFIX}/never-used"
+        settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=PREFIX)
+        settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=PREFIX)
+        settings.posting.enabled = False  # Events are ours: Normal or Warning, one a change
+        settings.posting.reporting_component = FIELD_MANAGER
+        settings.watching.server_timeout = 300.0  # proxies cut longer silences
+        settings.watching.connect_timeout = 10.0
+        settings.networking.error_backoffs = (1, 2, 5, 10, 20)
+
+    @kopf.on.event(GROUP, VERSION, "anomalydetectors", registry=handlers)
+    def detector(namespace: str | None, name: str | None, **_: Any) -> None:
+        triggers.trigger(f"{namespace}/{name}")
+
+    @kopf.on.event(GROUP, VERSION, "anomalyfilters", registry=handlers)
+    def anomaly_filter(namespace: str | None, **_: Any) -> None:
+        triggers.trigger_namespace(namespace or "")
+
+    @kopf.on.event(GROUP, VERSION, "metricsources", registry=handlers)
+    def source(**_: Any) -> None:
+        triggers.trigger_namespace("")
+
+    return handlers
