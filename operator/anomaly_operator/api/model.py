@@ -27,7 +27,8 @@ from pydantic.alias_generators import to_camel
 
 from anomaly_operator.api import patterns, quantities
 from anomaly_operator.api.laws import Law, lawful, mebibytes
-from anomaly_operator.api.problems import spec_error
+from anomaly_operator.api.problems import problems_in, under, without
+from anomaly_operator.errors import Problem, SpecError
 
 MAX_DURATION_LENGTH = 31
 MAX_BYTE_SIZE_LENGTH = 20
@@ -57,7 +58,19 @@ class ApiModel(BaseModel):
         try:
             return cls.model_validate(document, by_alias=True, by_name=False)
         except ValidationError as error:
-            raise spec_error(error, cls, path=path) from None
+            found = problems_in(error, cls)
+            rest = without(document, error)
+        # What fields demand of each other is only looked at once each is sound by itself; looking
+        # again at what is left shows those problems at the same time.
+        try:
+            cls.model_validate(rest.document, by_alias=True, by_name=False)
+        except ValidationError as error:
+            found += (
+                problem
+                for problem in rest.original(problems_in(error, cls, only_laws=True))
+                if problem not in found
+            )
+        raise SpecError([Problem(under(path, p.path), p.message) for p in found])
 
     def document(self) -> dict[str, Any]:
         """Give the object back as JSON-ready camelCase, without what is unset."""

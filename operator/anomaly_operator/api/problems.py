@@ -6,14 +6,16 @@ Called by ``ApiModel.parse``; the operator, the worker and ``anomaly validate`` 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from anomaly_operator.api.patterns import IN_WORDS
-from anomaly_operator.errors import Problem, SpecError
+from anomaly_operator.errors import Problem
 
 _MAX_SHOWN = 60
 
@@ -36,17 +38,19 @@ def join(path: str, *parts: str | int) -> str:
     return path
 
 
-def spec_error(error: ValidationError, model: type[BaseModel], *, path: str = "") -> SpecError:
-    """Collect every problem in a ValidationError of ``model``."""
+def problems_in(
+    error: ValidationError, model: type[BaseModel], *, only_laws: bool = False
+) -> list[Problem]:
+    """Give every problem in a ValidationError of ``model``; or those between fields alone."""
     problems: list[Problem] = []
     for details in error.errors(include_url=False):
         cause = details.get("ctx", {}).get("error")
         if isinstance(cause, Located):
-            here = join(path, *_visible(details["loc"]))
-            problems += [Problem(_under(here, p.path), p.message) for p in cause.problems]
-        else:
-            problems.append(_problem(details, model, path))
-    return SpecError(_without_echoes(problems))
+            here = join("", *_visible(details["loc"]))
+            problems += [Problem(under(here, p.path), p.message) for p in cause.problems]
+        elif not only_laws or details["type"] == "value_error":
+            problems.append(_problem(details, model))
+    return _without_echoes(problems)
 
 
 def _without_echoes(problems: Sequence[Problem]) -> list[Problem]:
@@ -61,6 +65,47 @@ def _without_echoes(problems: Sequence[Problem]) -> list[Problem]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """A document without its unsound parts, and which of a list's entries are left."""
+
+    document: Any
+    kept: Mapping[str, Sequence[int]]  # by the list's path in the remainder
+
+    def original(self, problems: Sequence[Problem]) -> Iterator[Problem]:
+        """Give problems of the remainder the paths that they have in the whole."""
+        for problem in problems:
+            path, end = "", 0
+            for match in re.finditer(r"\[(\d+)\]", problem.path):
+                kept = self.kept.get(problem.path[: match.start()])
+                index = int(match.group(1))
+                path += f"{problem.path[end : match.start()]}[{kept[index] if kept else index}]"
+                end = match.end()
+            yield Problem(path + problem.path[end:], problem.message)
+
+
+def without(document: Any, error: ValidationError) -> Remainder:
+    """Leave out everything that ``error`` points at."""
+    places = {_visible(details["loc"]) for details in error.errors(include_url=False)}
+    around = {place[:length] for place in places for length in range(len(place))}
+    bad = places - around  # a list with a bad entry stays, without the entry
+    kept: dict[str, list[int]] = {}
+
+    def copy(value: Any, loc: tuple[int | str, ...], path: str) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                key: copy(child, (*loc, key), join(path, str(key)))
+                for key, child in value.items()
+                if (*loc, key) not in bad
+            }
+        if isinstance(value, list | tuple):
+            kept[path] = [i for i in range(len(value)) if (*loc, i) not in bad]
+            return [copy(value[i], (*loc, i), join(path, at)) for at, i in enumerate(kept[path])]
+        return value
+
+    return Remainder(copy(document, (), ""), kept)
+
+
 class Located(ValueError):
     """Problems below the object whose validator raises this, each with its path from there."""
 
@@ -69,7 +114,8 @@ class Located(ValueError):
         super().__init__("; ".join(map(str, problems)))
 
 
-def _under(here: str, below: str) -> str:
+def under(here: str, below: str) -> str:
+    """Put a path below another."""
     if not here or not below:
         return here or below
     return here + below if below.startswith("[") else f"{here}.{below}"
@@ -89,9 +135,9 @@ def shown(value: object) -> str:
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
 
 
-def _problem(details: ErrorDetails, model: type[BaseModel], path: str) -> Problem:
+def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
     loc = _visible(details["loc"])
-    where = join(path, *loc)
+    where = join("", *loc)
     ctx = details.get("ctx", {})
     if details["type"] == "extra_forbidden":
         return Problem(where, _unknown(str(loc[-1]), fields_at(model, loc[:-1])))
