@@ -12,26 +12,25 @@ from typing import Any
 
 import click
 
-from anomaly_operator.adapters.kube import Kube, KubeError
+from anomaly_operator.adapters.kube import Kube
 from anomaly_operator.controller.configuring import ENVIRONMENT_PREFIX, configure
 from anomaly_operator.controller.running import Listening, run
-from anomaly_operator.errors import SpecError
 from anomaly_operator.reconcile.configuration import OperatorConfig
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+def _with_settings(function: Callable[..., None]) -> Callable[..., None]:
     """Give the command one option for every setting of the configuration."""
     for name, field in reversed(OperatorConfig.model_fields.items()):
-        command = click.option(
+        function = click.option(
             f"--{name.replace('_', '-')}",
             name,
             default=None,
             metavar="VALUE",
             help=f"{field.description} [{ENVIRONMENT_PREFIX}{name.upper()}]",
-        )(command)
-    return command
+        )(function)
+    return function
 
 
 @click.command("operator")
@@ -63,7 +62,7 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
 )
 @_with_settings
-def operator(
+def command(
     file: Path | None,
     kubeconfig: str | None,
     listen_address: str,
@@ -76,11 +75,6 @@ def operator(
     if kubeconfig:
         os.environ["KUBECONFIG"] = kubeconfig  # kopf looks there too
     flags = {name: value for name, value in settings.items() if value is not None}
-    try:
-        config = configure(file=file, environment=os.environ, flags=flags)
-        api = Kube.connect(kubeconfig)
-        asyncio.run(run(api, config, Listening(listen_address, listen_port)))
-    except SpecError as error:
-        raise click.ClickException("\n".join(str(problem) for problem in error.problems)) from None
-    except KubeError as error:
-        raise click.ClickException(str(error)) from None
+    config = configure(file=file, environment=os.environ, flags=flags)
+    api = Kube.connect(kubeconfig)
+    asyncio.run(run(api, config, Listening(listen_address, listen_port)))
