@@ -27,7 +27,7 @@ from pydantic.alias_generators import to_camel
 
 from anomaly_operator.api import patterns, quantities
 from anomaly_operator.api.laws import Law, lawful, mebibytes
-from anomaly_operator.api.problems import problems_in, under, without
+from anomaly_operator.api.problems import not_echoes, problems_in, under, without
 from anomaly_operator.errors import Problem, SpecError
 
 MAX_DURATION_LENGTH = 31
@@ -65,11 +65,8 @@ class ApiModel(BaseModel):
         try:
             cls.model_validate(rest.document, by_alias=True, by_name=False)
         except ValidationError as error:
-            found += (
-                problem
-                for problem in rest.original(problems_in(error, cls, only_laws=True))
-                if problem not in found
-            )
+            later = list(rest.original(problems_in(error, cls, only_laws=True)))
+            found += not_echoes(later, found)
         raise SpecError([Problem(under(path, p.path), p.message) for p in found])
 
     def document(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -63,6 +64,28 @@ def _without_echoes(problems: Sequence[Problem]) -> list[Problem]:
             and any(other.path.startswith(f"{problem.path}[") for other in problems)
         )
     ]
+
+
+def not_echoes(later: Sequence[Problem], earlier: Sequence[Problem]) -> Iterator[Problem]:
+    """Leave out later problems that only show because something unsound was left out before.
+
+    That is so where the object that complains held an unsound part, or where the message speaks of
+    a field that was unsound: its default now stands in for it.
+    """
+    suspects = {_letters(re.split(r"[.\[\]]+", p.path.rstrip("]"))[-1]) for p in earlier}
+    for problem in later:
+        held = any(
+            found.path == problem.path
+            or found.path.startswith((f"{problem.path}.", f"{problem.path}["))
+            for found in earlier
+        )
+        spoken = {_letters(word) for word in re.findall(r"\w+", problem.message)}
+        if not held and not suspects & spoken:
+            yield problem
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,30 +183,32 @@ def fields_at(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     """Names that the object at ``loc`` below ``model`` may have; empty when it is not a model."""
     current: Any = model
     for part in loc:
-        if not (isinstance(current, type) and issubclass(current, BaseModel)):
-            current = _inner(current)
-        if isinstance(current, type) and issubclass(current, BaseModel):
+        if _is_model(current):
             fields = current.model_fields.values()
-            match = next((f for f in fields if f.alias == part), None)
-            if match is None:
-                return []
-            current = _inner(match.annotation)
-        elif isinstance(part, int):
-            continue
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return [f.alias or name for name, f in current.model_fields.items()]
-    return []
+            current = next((f.annotation for f in fields if f.alias == part), None)
+        else:
+            # A list's entry, or a map's value: the argument before `...`, or the last one.
+            arguments = [arg for arg in get_args(current) if arg is not Ellipsis]
+            current = arguments[-1] if arguments else None
+        current = _bare(current)
+    return (
+        [f.alias or name for name, f in current.model_fields.items()] if _is_model(current) else []
+    )
 
 
-def _inner(annotation: Any) -> Any:
-    """Model inside Optional, tuple, list or dict annotations; the annotation itself otherwise."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in reversed(getattr(annotation, "__args__", ())):
-        found = _inner(argument)
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            return found
-    return annotation
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _bare(annotation: Any) -> Any:
+    """Take Annotated and ``| None`` off."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in {Union, UnionType}:
+            annotation = next(arg for arg in get_args(annotation) if arg is not NoneType)
+        else:
+            return annotation
 
 
 def _type(wanted: str) -> Callable[[str, Mapping[str, Any]], str]:

@@ -215,7 +215,7 @@ def _rule_problems(
                     yield _broken(RARE_CONDITIONS, f"{here}.conditions[{at}].appliesTo")
         for name in rule.scope:
             if name not in fields:
-                text = f"'{name}' cannot be scoped on; choose from {', '.join(fields)}"
+                text = f"'{name}' is neither by nor partitionField; choose from {', '.join(fields)}"
                 yield Problem(f"{here}.scope", text)
 
 
@@ -246,9 +246,9 @@ def _categorization_problems(spec: AnomalyDetectorSpec) -> Iterator[Problem]:
 
 
 def _window_problems(spec: AnomalyDetectorSpec) -> Iterator[Problem]:
-    names = Counter(window.name for window in spec.maintenance_windows)
-    for index, window in enumerate(spec.maintenance_windows):
-        if names[window.name] > 1:
+    names = [window.name for window in spec.maintenance_windows]
+    for index, name in enumerate(names):
+        if name in names[:index]:
             yield _broken(WINDOW_NAMES, f"maintenanceWindows[{index}].name")
 
 
