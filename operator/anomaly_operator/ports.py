@@ -193,6 +193,7 @@ class SamplesEntry:
     """What one read of the source gave for one detector, after the worker's own filters."""
 
     detector_index: int
+    start_s: float  # of what was asked for: where the read before ended
     through_s: float  # end of what was asked for
     samples: Samples
 
@@ -249,6 +250,31 @@ class Announcer(Protocol):
 
     def close(self) -> None:
         """Deliver what is queued, within a few seconds, and release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The job itself in numbers, as its own metrics show it; totals since the detector began."""
+
+    state: str  # opening | backfill | live | suspended
+    bucket_count: int
+    late_samples: int
+    records: Mapping[str, int]  # by severity
+    series: int
+    model_bytes: int
+    memory_status: str
+    bucket_lag_s: float | None  # how long the next bucket has been due; None before the first
+    bucket_processing_s: float  # exponential average
+    source_errors: Mapping[str, int]  # by reason, since the worker started
+    store_errors: int  # since the worker started
+    undelivered: int  # advances that the results store has not taken yet
+
+
+class FiguresSink(Protocol):
+    """Shows the job's own figures."""
+
+    def publish(self, figures: Figures) -> None:
+        """Show these from now on."""
 
 
 class StatusReporter(Protocol):

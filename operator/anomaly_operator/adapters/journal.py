@@ -147,6 +147,7 @@ class FileJournal:
         meta = {
             "kind": "samples",
             "detector": entry.detector_index,
+            "start_s": entry.start_s,
             "through_s": entry.through_s,
             "sample_kind": samples.kind.value,
             "new": new,
@@ -176,6 +177,7 @@ def _read_segment(path: Path) -> Iterator[JournalEntry]:
             known += meta["new"]
             yield SamplesEntry(
                 meta["detector"],
+                meta["start_s"],
                 meta["through_s"],
                 Samples(
                     kind=SampleKind(meta["sample_kind"]),

@@ -23,6 +23,7 @@ from anomaly_operator.worker.episodes import OPENS_AT, Episodes
 _DAY_S = 86400.0
 _HOUR_S = 3600.0
 _TALLY_S = 60.0  # severity counts are kept by the minute, however short the buckets are
+_FIRST_CHUNK = 8  # buckets; the size of the fleet is not known yet
 _RECENT_WEIGHT = 0.01  # exponential average of processing time: about the last hundred buckets
 
 
@@ -72,6 +73,7 @@ class WorkerState:
     position_s: float
     caught_up: bool = False  # the first backfill is over
     job_json: bytes = b""  # document in force at ``position_s``
+    chunk: int = _FIRST_CHUNK  # buckets that the backfill reads at once
     reverted: str = ""  # id of the last wish to revert that was done
     counts: Counts = field(default_factory=Counts)
     timings: Timings = field(default_factory=Timings)
@@ -122,6 +124,7 @@ class WorkerState:
             "start_s": self.start_s,
             "position_s": self.position_s,
             "caught_up": self.caught_up,
+            "chunk": self.chunk,
             "reverted": self.reverted,
             "counts": asdict(self.counts),
             "timings": asdict(self.timings),
@@ -146,6 +149,7 @@ class WorkerState:
             position_s=document["position_s"],
             caught_up=document["caught_up"],
             job_json=arrays["job"].tobytes(),
+            chunk=document["chunk"],
             reverted=document["reverted"],
             counts=Counts(**document["counts"]),
             timings=Timings(**document["timings"]),
