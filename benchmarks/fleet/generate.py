@@ -20,7 +20,7 @@ from benchmarks.fleet.model import (
     SeriesInfo,
     Settings,
 )
-from benchmarks.fleet.trouble import Trouble, schedule
+from benchmarks.fleet.trouble import STEP_ACCEPTED_S, Trouble, schedule
 from benchmarks.fleet.workloads import Workload, build
 
 START_S = 1_735_689_600.0  # 1 January 2025, a Wednesday
@@ -67,11 +67,19 @@ class _Builder:
                 ]
                 actual = getattr(workload, field)[:, slot].copy()
                 due = getattr(workload, f"{field}_due")[:, slot].copy()
+                chance = getattr(workload, f"{field}_chance")[:, slot]
                 ordinary = actual.copy()
                 for trouble in troubles:
                     if metric in trouble.metrics and slot in trouble.slots:
                         actual *= trouble.factor
-                        self._grade(column, trouble, actual=actual, ordinary=ordinary, due=due)
+                        self._grade(
+                            column,
+                            trouble,
+                            actual=actual,
+                            ordinary=ordinary,
+                            due=due,
+                            chance=chance,
+                        )
                         if trouble.lasting:
                             ordinary *= trouble.factor
                             due *= trouble.factor
@@ -88,6 +96,7 @@ class _Builder:
         actual: Floats,
         ordinary: Floats,
         due: Floats,
+        chance: Floats,
         from_a_pod: bool = False,
     ) -> None:
         size = grading.size(
@@ -97,6 +106,7 @@ class _Builder:
             actual=actual,
             ordinary=ordinary,
             due=due,
+            chance=chance,
             span_s=self.settings.span_s,
         )
         if from_a_pod and size < BARELY:
@@ -136,6 +146,7 @@ class _Builder:
                 self.ordinary.append(ordinary)
                 self.due.append(due)
                 self._node_events(column, set(mine))
+                self._arrivals(column, mine)
 
     def _node_events(self, column: int, mine: set[int]) -> None:
         """A trouble reaches a node once, however many of its pods have it."""
@@ -154,8 +165,22 @@ class _Builder:
                         due -= np.where(np.isfinite(self.ordinary[each]), added, 0.0)
                     ordinary = ordinary * due / self.due[column]
                 self._grade(
-                    column, trouble, actual=actual, ordinary=ordinary, due=due, from_a_pod=True
+                    column,
+                    trouble,
+                    actual=actual,
+                    ordinary=ordinary,
+                    due=due,
+                    chance=ordinary / due,
+                    from_a_pod=True,
                 )
+
+    def _arrivals(self, column: int, mine: list[int]) -> None:
+        """A pod that a scale-out puts on a node lifts the node for good, with a reason."""
+        accepted = round(STEP_ACCEPTED_S / self.settings.span_s)
+        for pod in mine:
+            born = self.pods[pod][0][0]
+            if born > 0:
+                self.benign.append(Benign(column, "arrival", born, born + accepted))
 
     def _system(self, rng: np.random.Generator, *, scale: float) -> Floats:
         wiggle = noise.autoregressive(

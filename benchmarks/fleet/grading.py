@@ -1,8 +1,9 @@
 """How large an event is, in units of what the series does by itself at that time of day.
 
 The unit is the *ordinary half range*: how far the most extreme 0.2 % of ordinary values within 90
-minutes of the same time of day lie from what was due, on the event's side. Size 1 is therefore as
-odd as the oddest ordinary moment in weeks; events from 1.5 on stand out of the ordinary spread.
+minutes of the same time of day lie from what was due, on the event's side, and no less than the
+most extreme 0.05 % of chance at any time of day (bursts come when they like). Size 1 is therefore
+as odd as the oddest ordinary moment in weeks; events from 1.5 on stand out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from benchmarks.fleet.noise import DAY_S
 
 NEAR_S = 5400.0
 EXTREME = 0.002
+EVER = 0.0005
 LEAST = 0.002  # of what is due: no series is calmer than this
 
 
@@ -26,6 +28,7 @@ def size(
     actual: Floats,
     ordinary: Floats,
     due: Floats,
+    chance: Floats,
     span_s: float,
 ) -> float:
     """Size of an event in one series, in ordinary half ranges; 0 where nothing was recorded.
@@ -41,9 +44,10 @@ def size(
         return 0.0
     share = (actual[core] - due[core]) / due[core]
     high = float(np.median(share)) >= 0.0
-    sizes = np.abs(share) / half_range(
+    here = half_range(
         ordinary / due, first=int(core[0]), last=int(core[-1]), span_s=span_s, high=high
     )
+    sizes = np.abs(share) / max(here, extreme(chance, EVER, high=high), LEAST)
     return float(sizes.max() if kind is EventKind.SPIKE else np.median(sizes))
 
 
@@ -53,5 +57,11 @@ def half_range(ratio: Floats, *, first: int, last: int, span_s: float, high: boo
     middle, reach = (first + last) / 2.0, (last - first) / 2.0 + NEAR_S / span_s
     away = np.abs((np.arange(len(ratio)) - middle + day / 2) % day - day / 2)
     near = ratio[(away <= reach) & np.isfinite(ratio)]
-    far = np.quantile(near, 1 - EXTREME) - 1 if high else 1 - np.quantile(near, EXTREME)
-    return max(float(far), LEAST)
+    return extreme(near, EXTREME, high=high)
+
+
+def extreme(ratio: Floats, share: float, *, high: bool) -> float:
+    """How far from 1 the given share of ratios lies on one side."""
+    known = ratio[np.isfinite(ratio)]
+    far = np.quantile(known, 1 - share) - 1 if high else 1 - np.quantile(known, share)
+    return float(far)

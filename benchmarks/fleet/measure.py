@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.datasets import Bools, Floats
 from benchmarks.episodes import episodes
-from benchmarks.fleet.model import Benign, Event, EventKind, Fleet
+from benchmarks.fleet.model import STANDS_OUT, Benign, Event, EventKind, Fleet
 from benchmarks.fleet.noise import DAY_S, HOUR_S
 
 NEAR_S = HOUR_S
 MONTH_S = 30 * DAY_S
 COLD_S = 14 * DAY_S
-SIZES = (0.0, 0.75, 1.5, 3.0, np.inf)
-CAUSES_S = {"rollout": 6 * HOUR_S, "scale_out": DAY_S, "clock_change": 0.0, "gap": 6 * HOUR_S}
+CAUSES_S = {
+    "rollout": 6 * HOUR_S,
+    "scale_out": DAY_S,
+    "clock_change": 0.0,
+    "arrival": 0.0,
+    "gap": 6 * HOUR_S,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,52 +38,70 @@ class FalseEpisode:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Measures of one detector at one threshold on one fleet (or several, added up)."""
+    """Measures of one detector at one threshold on one fleet, or on several added up.
+
+    ``outcomes`` pairs every event with its delay in buckets, -1 where it was missed.
+    """
 
     threshold: float
     series_months: float
-    delays: dict[Event, int] = field(default_factory=dict)  # -1 missed
-    false: tuple[FalseEpisode, ...] = ()
+    outcomes: tuple[tuple[Event, int], ...]
+    false: tuple[FalseEpisode, ...]
 
-    def recall(self, *, least: float, most: float = np.inf, kind: EventKind | None = None) -> float:
-        """Share of the events of these sizes (and this kind) that were found."""
-        hits = [
-            delay >= 0
-            for event, delay in self.delays.items()
+    def chosen(
+        self, *, least: float = STANDS_OUT, most: float = np.inf, kind: EventKind | None = None
+    ) -> list[tuple[Event, int]]:
+        """Outcomes of events of these sizes and kind; by default of those that stand out."""
+        return [
+            (event, delay)
+            for event, delay in self.outcomes
             if least <= event.size < most and (kind is None or event.kind is kind)
         ]
-        return float(np.mean(hits)) if hits else float("nan")
 
-    def count(self, *, least: float, kind: EventKind | None = None) -> int:
-        """How many events there are of at least this size."""
-        return sum(e.size >= least and (kind is None or e.kind is kind) for e in self.delays)
+    def recall(
+        self, *, least: float = STANDS_OUT, most: float = np.inf, kind: EventKind | None = None
+    ) -> float:
+        """Share of the chosen events that were found."""
+        chosen = self.chosen(least=least, most=most, kind=kind)
+        return float(np.mean([delay >= 0 for _, delay in chosen])) if chosen else float("nan")
 
     @property
     def false_rate(self) -> float:
         """False episodes a series-month."""
         return len(self.false) / self.series_months
 
-    def half_found_within(self, *, least: float) -> float:
-        """Median delay of the found events, buckets; leaks are told by their headroom instead."""
+    @property
+    def median_delay(self) -> float:
+        """Buckets until half of the found events that stand out were found; leaks aside."""
         found = [
             delay
-            for event, delay in self.delays.items()
-            if delay >= 0 and event.size >= least and event.kind is not EventKind.LEAK
+            for event, delay in self.chosen()
+            if delay >= 0 and event.kind is not EventKind.LEAK
         ]
         return float(np.median(found)) if found else float("nan")
 
-    def headroom_used(self, *, least: float) -> float:
+    @property
+    def headroom_used(self) -> float:
         """Median share of its way a leak had gone when it was found; a missed one used all."""
         used = [
             (delay + 1) / (event.last - event.first + 1) if delay >= 0 else 1.0
-            for event, delay in self.delays.items()
-            if event.kind is EventKind.LEAK and event.size >= least
+            for event, delay in self.chosen(kind=EventKind.LEAK)
         ]
         return float(np.median(used)) if used else float("nan")
 
     def causes(self) -> Counter[str]:
         """False episodes by what they came after."""
         return Counter(each.cause for each in self.false)
+
+
+def together(figures: Sequence[Figures]) -> Figures:
+    """Add up what was measured on several fleets."""
+    return Figures(
+        threshold=figures[0].threshold,
+        series_months=sum(each.series_months for each in figures),
+        outcomes=tuple(outcome for each in figures for outcome in each.outcomes),
+        false=tuple(one for each in figures for one in each.false),
+    )
 
 
 def measure(
@@ -96,19 +119,19 @@ def measure(
         events[event.series].append(event)
     for each in fleet.benign:
         benign[each.series].append(each)
-    delays: dict[Event, int] = {}
+    outcomes: list[tuple[Event, int]] = []
     false: list[FalseEpisode] = []
     for place, column in enumerate(chosen):
         flags = (scores[:, place] >= threshold) & np.isfinite(fleet.values[:, column])
         for event in events[column]:
             hits = np.flatnonzero(flags[event.first : event.last + 1])
-            delays[event] = int(hits[0]) if len(hits) else -1
+            outcomes.append((event, int(hits[0]) if len(hits) else -1))
         for first, last in episodes(flags & quiet[:, column], near=near):
             cause = _cause(fleet, first, events=events[column], benign=benign[column])
             peak = float(scores[first : last + 1, place].max())
             false.append(FalseEpisode(column, first, last, peak, cause))
     observed = np.isfinite(fleet.values[:, chosen]).sum() * fleet.settings.span_s
-    return Figures(threshold, observed / MONTH_S, delays, tuple(false))
+    return Figures(threshold, observed / MONTH_S, tuple(outcomes), tuple(false))
 
 
 def _cause(fleet: Fleet, at: int, *, events: Sequence[Event], benign: Sequence[Benign]) -> str:

@@ -67,10 +67,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Benign:
-    """A lasting or passing change that nobody wants to be woken for."""
+    """A lasting or passing change that nobody wants to be woken for.
+
+    Only an arrival counts for nothing: a node that holds one pod more has changed, and told so or
+    not, nobody is wrong.
+    """
 
     series: int
-    kind: str  # rollout | scale_out | drift | gap | clock_change
+    kind: str  # rollout | scale_out | arrival | gap | clock_change
     first: int
     last: int
 
@@ -119,4 +123,7 @@ class Fleet:
         quiet = np.isfinite(self.values)
         for event in self.events:
             quiet[event.first : event.ignored_until + 1, event.series] = False
+        for each in self.benign:
+            if each.kind == "arrival":
+                quiet[each.first : each.last + 1, each.series] = False
         return quiet

@@ -28,6 +28,7 @@ CLEARANCE_S = 12 * HOUR_S  # no restart this long before a trouble, nor within i
 STEP_EVENT_S = DAY_S  # a step is to be found within a day,
 STEP_ACCEPTED_S = 3 * DAY_S  # and to be accepted within three
 APART_S = 5 * DAY_S
+TRIES = 30
 NIGHT_S = 5 * HOUR_S
 
 
@@ -55,17 +56,16 @@ def schedule(
     start = int(settings.quiet_weeks * 7 * DAY_S / settings.span_s)
     taken: list[tuple[int, int]] = []
     troubles: list[Trouble] = []
-    for _ in range(wanted * 8):
-        if len(troubles) >= wanted:
-            break
+    for _ in range(wanted):
         kind = KINDS[int(rng.integers(len(KINDS)))]
-        slot = int(rng.integers(slots))
-        first = _moment(rng, kind, times_s, start=start, span_s=settings.span_s)
-        trouble = _make(rng, settings, times_s, workload, kind=kind, slot=slot, first=first)
-        if trouble is None or not _free(trouble, taken, workload, settings.span_s, rows):
-            continue
-        taken.append((trouble.first, trouble.ignored_until))
-        troubles.append(trouble)
+        for _ in range(TRIES):
+            slot = int(rng.integers(slots))
+            first = _moment(rng, kind, times_s, start=start, span_s=settings.span_s)
+            trouble = _make(rng, settings, times_s, workload, kind=kind, slot=slot, first=first)
+            if trouble is not None and _free(trouble, taken, workload, settings.span_s, rows):
+                taken.append((trouble.first, trouble.ignored_until))
+                troubles.append(trouble)
+                break
     return sorted(troubles, key=lambda trouble: trouble.first)
 
 
@@ -142,7 +142,7 @@ def _make(
             return _step(rng, workload, span_s=span_s, slot=slot, first=first, rows=rows)
         case EventKind.SURGE:
             return trouble(
-                traffic, everyone, buckets(HOUR_S, 6 * HOUR_S), 1 + rng.lognormal(0.7, 0.7)
+                traffic, everyone, buckets(HOUR_S, 6 * HOUR_S), 1 + rng.lognormal(1.0, 0.7)
             )
         case EventKind.SPIKE:
             if rng.uniform() < 0.4:

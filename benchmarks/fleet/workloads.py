@@ -22,7 +22,10 @@ MIB = 2.0**20
 
 @dataclass(eq=False)
 class Workload:
-    """One workload's ordinary series; arrays (T, slots)."""
+    """One workload's ordinary series; arrays (T, slots).
+
+    ``*_chance`` is actual over due without what jobs do: the part that knows no time of day.
+    """
 
     namespace: str
     name: str
@@ -32,10 +35,13 @@ class Workload:
     pods: list[list[tuple[int, str]]]
     memory: Floats
     memory_due: Floats
+    memory_chance: Floats
     inward: Floats
     inward_due: Floats
+    inward_chance: Floats
     outward: Floats
     outward_due: Floats
+    outward_chance: Floats
     benign: list[Benign]  # ``series`` is the slot here
     restarts: list[list[int]]
 
@@ -60,10 +66,13 @@ def build(
         pods=[],
         memory=np.empty(0),
         memory_due=np.empty(0),
+        memory_chance=np.empty(0),
         inward=np.empty(0),
         inward_due=np.empty(0),
+        inward_chance=np.empty(0),
         outward=np.empty(0),
         outward_due=np.empty(0),
+        outward_chance=np.empty(0),
         benign=[],
         restarts=[],
     )
@@ -182,6 +191,7 @@ def _traffic(
                 rng, rows, sigma=rng.uniform(0.02, 0.12), memory_s=1200, span_s=span_s
             )
             factors[way, :, slot] = np.exp(shared + own) * heavy
+    workload.inward_chance, workload.outward_chance = factors
     workload.inward, workload.inward_due = base * factors[0], expected
     workload.outward, workload.outward_due = answer * base * factors[1], answer * expected
 
@@ -218,6 +228,7 @@ def _memory(
         tooth = noise.sawtooth(rng, rows, period_s=period_s, jitter=0.3, span_s=span_s)
         wiggle = noise.autoregressive(rng, rows, sigma=sigma, memory_s=7200, span_s=span_s)
         actual[:, slot] = due[:, slot] + steady * (teeth * (tooth - 0.5) + wiggle)
+    workload.memory_chance = actual / due
     workload.memory_due = np.round(due / 4096) * 4096
     workload.memory = np.round(actual / 4096) * 4096
 

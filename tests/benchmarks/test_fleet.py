@@ -87,7 +87,8 @@ def test_size_is_told_in_ordinary_half_ranges():
     ordinary = 100.0 * (1.0 + 0.2 * np.tile([1.0, -1.0], rows // 2))
     actual, due = ordinary.copy(), np.full(rows, 100.0)
     actual[1000:1004] = 160.0
-    told = {"first": 1000, "last": 1003, "ordinary": ordinary, "due": due, "span_s": 900.0}
+    told = {"first": 1000, "last": 1003, "ordinary": ordinary, "due": due}
+    told |= {"chance": ordinary / due, "span_s": 900.0}
     assert grading.size(kind=EventKind.SURGE, actual=actual, **told) == pytest.approx(3.0)
     assert grading.size(kind=EventKind.SURGE, actual=due * 1.1, **told) == pytest.approx(0.5)
     assert grading.size(kind=EventKind.SURGE, actual=due * np.nan, **told) == 0.0
@@ -98,7 +99,7 @@ def test_a_detector_that_knows_the_labels_finds_all_and_nothing_else(fleet: Flee
     figures = measure(fleet, scores, threshold=50.0)
     assert figures.recall(least=0.0) == 1.0
     assert figures.false_rate == 0.0
-    assert figures.half_found_within(least=0.0) == 0.0
+    assert figures.median_delay == 0.0
 
 
 def test_false_episodes_are_counted_a_series_month_and_traced_to_what_came_before(fleet: Fleet):

@@ -90,7 +90,7 @@ PUBLISHED = {
 
 @pytest.mark.skipif(not (data_folder() / "nab").exists(), reason="../shared/data/nab is absent")
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_detector_with_a_published_result_gets_that_result(name):
+def test_a_detector_with_a_published_result_gets_that_result(name: str):
     """NAB's windowed Gaussian, run by us and scored by us at its published threshold of 1.0."""
     each = next(one for one in read_set(data_folder() / "nab") if one.name == name)
     scores = WindowedGaussian().score(each.times_s, each.values, side=Side.BOTH)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.datasets import Bools, Floats
 from benchmarks.ranking import auc_pr, merged, soft_labels, stretches, vus_pr
 
 
-def slow_auc_pr(truth, scores):
+def slow_auc_pr(truth: Bools, scores: Floats) -> float:
     """Sum over distinct thresholds of recall gained times precision."""
     area, recall = 0.0, 0.0
     for level in sorted(set(scores), reverse=True):
@@ -21,7 +22,7 @@ def slow_auc_pr(truth, scores):
     return area
 
 
-def slow_vus_pr(truth, scores, *, longest, thresholds):
+def slow_vus_pr(truth: Bools, scores: Floats, *, longest: int, thresholds: int) -> float:
     """Go through every buffer, every threshold, every row."""
     rows, spans, volume = len(truth), stretches(truth), 0.0
     ordered = sorted(scores, reverse=True)
@@ -47,7 +48,7 @@ def slow_vus_pr(truth, scores, *, longest, thresholds):
 
 
 @st.composite
-def labelled(draw):
+def labelled(draw: st.DrawFn) -> tuple[Bools, Floats]:
     rows = draw(st.integers(20, 120))
     truth = np.zeros(rows, bool)
     for _ in range(draw(st.integers(1, 3))):
@@ -59,14 +60,16 @@ def labelled(draw):
 
 @settings(max_examples=25, deadline=None)
 @given(labelled())
-def test_auc_pr_agrees_with_every_threshold_tried(case):
+def test_auc_pr_agrees_with_every_threshold_tried(case: tuple[Bools, Floats]):
     truth, scores = case
     assert auc_pr(truth, scores) == pytest.approx(slow_auc_pr(truth, scores))
 
 
 @settings(max_examples=15, deadline=None)
 @given(labelled(), st.sampled_from([10, 40, 250]))
-def test_vus_pr_agrees_with_every_buffer_and_threshold_tried(case, thresholds):
+def test_vus_pr_agrees_with_every_buffer_and_threshold_tried(
+    case: tuple[Bools, Floats], thresholds: int
+):
     truth, scores = case
     fast = vus_pr(truth, scores, longest=7, thresholds=thresholds)
     assert fast == pytest.approx(slow_vus_pr(truth, scores, longest=7, thresholds=thresholds))

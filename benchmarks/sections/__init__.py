@@ -1,0 +1,1 @@
+"""The parts of the benchmark; each answers with tables, goals and plots."""

@@ -1,0 +1,99 @@
+"""Speed and size tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import plots
+from benchmarks.report import Goal, Section, Table
+from benchmarks.speed import Speed, measure
+
+DAYS = {1: 90, 100: 40, 1_000: 24, 10_000: 18, 100_000: 4}
+QUICK = {1: 60, 100: 20, 10_000: 5}
+GIB_MIB = 2048.0
+
+
+def run(folder: Path, *, quick: bool, seed_shift: int = 0) -> Section:
+    """Measure every series count in a process of its own."""
+    del seed_shift  # speed does not depend on what is drawn
+    results = []
+    for series, days in (QUICK if quick else DAYS).items():
+        print(f"  {series} series", flush=True)
+        results.append(measure(series, days=days))
+    rows = tuple(
+        (
+            s.series,
+            s.days * 96,
+            s.buckets_a_second,
+            s.buckets_a_second / s.reference,
+            s.bytes_a_series,
+            s.model_bytes_a_series,
+            s.snapshot_write_s,
+            s.snapshot_restore_s,
+            s.peak_rss_mib,
+            (s.peak_rss_mib - s.baseline_rss_mib) * 2**20 / s.series,
+        )
+        for s in results
+    )
+    table = Table(
+        "speed",
+        "One core, one detector, everything on, 15-minute buckets",
+        (
+            "series",
+            "buckets",
+            "series-buckets/s",
+            "per run of the reference loop",
+            "snapshot bytes a series",
+            "model bytes a series",
+            "write s",
+            "restore s",
+            "peak MiB",
+            "RSS bytes a series",
+        ),
+        rows,
+    )
+    drawn = plots.speed(folder, results)
+    return Section("speed", (table,), tuple(_goals(results)), (drawn,))
+
+
+def _goals(results: list[Speed]) -> list[Goal]:
+    by = {s.series: s for s in results}
+    goals = []
+    if 10_000 in by:
+        big = by[10_000]
+        rate, state = big.buckets_a_second, big.bytes_a_series
+        snapshot = max(big.snapshot_write_s, big.snapshot_restore_s)
+        goals += [
+            Goal("one core, 10 000 series", "≥ 1 000 000 /s", f"{rate:,.0f} /s", rate >= 1e6),
+            Goal("state a series", "≤ 4 096 bytes", f"{state:,.0f}", state <= 4096),
+            Goal(
+                "snapshot of 10 000 series",
+                "write, restore ≤ 1 s",
+                f"{big.snapshot_write_s:.2f}, {big.snapshot_restore_s:.2f} s",
+                snapshot <= 1.0,
+            ),
+        ]
+    if 1 in by:
+        rate = by[1].buckets_a_second
+        goals.append(Goal("one series", "≥ 20 000 /s", f"{rate:,.0f} /s", rate >= 2e4))
+    if 100_000 in by:
+        huge = by[100_000]
+        goals.append(
+            Goal(
+                "100 000 series in one worker",
+                "< 2 GiB",
+                f"{huge.peak_rss_mib:,.0f} MiB",
+                huge.peak_rss_mib < GIB_MIB,
+            )
+        )
+        if 10_000 in by:
+            ratio = by[10_000].buckets_a_second / huge.buckets_a_second
+            goals.append(
+                Goal(
+                    "growth from 10 000 to 100 000 series",
+                    "linear (rate falls < 1.5x)",
+                    f"{ratio:.2f}x",
+                    ratio < 1.5,
+                )
+            )
+    return goals
