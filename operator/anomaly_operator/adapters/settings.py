@@ -9,11 +9,12 @@ cron. A worker calls again before its horizon runs out, and hands the result to 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime
 
 from anomaly_operator.adapters.windows import intervals
 from anomaly_operator.api.v1alpha1.analysis import Detector
 from anomaly_operator.api.v1alpha1.anomalydetector import AnomalyDetectorSpec
+from anomaly_operator.api.v1alpha1.defaults import default_prune_window, with_defaults
 from anomaly_operator.api.v1alpha1.rules import CustomRule, MaintenanceWindow, ScopeFilter
 from anomaly_operator.engine.contract import (
     AnalysisSettings,
@@ -29,10 +30,7 @@ from anomaly_operator.errors import Problem, SpecError
 from anomaly_operator.ports import MetricInfo
 
 DAY_S = 86400.0
-# Lasting state is kept this long unless the spec says otherwise; Elastic's numbers.
-LASTING_DAYS = 30
-RENORMALIZATION_BUCKETS = 100
-PRUNE_BUCKETS = 20
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 Filters = Mapping[str, Sequence[str]]
 """Items of each AnomalyFilter in the detector's namespace, by name."""
@@ -55,6 +53,9 @@ def analysis_settings(
     problems = missing_filters(spec, filters)
     if problems:
         raise SpecError(problems, reason="FilterNotFound")
+    # A worker's job has its defaults resolved; here that changes nothing.
+    spec = with_defaults(spec, created=spec.start or _EPOCH, uid="")
+    prune_window = spec.model_prune_window or default_prune_window(spec.bucket_span)
     span_s = spec.bucket_span.total_seconds()
     return AnalysisSettings(
         span_s=span_s,
@@ -62,11 +63,11 @@ def analysis_settings(
             detector_settings(spec, index, filters=filters, info=catalogue.get(detector.metric))
             for index, detector in enumerate(spec.detectors)
         ),
-        influencers=influencers(spec),
+        influencers=tuple(spec.influencers or ()),
         windows=tuple(window(one, filters, horizon_s) for one in spec.maintenance_windows),
         model_memory_limit_bytes=spec.analysis_limits.model_memory_limit,
-        renormalization_window_s=renormalization_window_s(spec),
-        prune_window_s=prune_window_s(spec),
+        renormalization_window_s=(spec.renormalization_window_days or 0) * DAY_S,
+        prune_window_s=prune_window.total_seconds(),
     )
 
 
@@ -106,43 +107,6 @@ def side(function: str) -> Side:
 def base_function(function: str) -> str:
     """How samples become a value: the function without the side it looks at."""
     return function.removeprefix("high_").removeprefix("low_")
-
-
-def influencers(spec: AnomalyDetectorSpec) -> tuple[str, ...]:
-    """Labels that may carry a bucket's anomaly: the spec's, or those that its entities have."""
-    if spec.influencers is not None:
-        return tuple(spec.influencers)
-    if spec.target.kind == "Node":
-        labels = ["node"]
-    else:
-        finer = [by for by in by_fields(spec) if by not in {"node", "category"}]
-        labels = ["namespace", "node", "workload"]
-        labels += [label for label in ("pod", "container") if label in finer]
-        if "container" in finer and "pod" not in labels:
-            labels.insert(3, "pod")
-    if spec.partition_field and spec.partition_field not in labels:
-        labels.append(spec.partition_field)
-    return tuple(labels)
-
-
-def by_fields(spec: AnomalyDetectorSpec) -> tuple[str, ...]:
-    """Give the by field of each detector, defaults filled in."""
-    return tuple(detector.effective_by(spec.target.kind) for detector in spec.detectors)
-
-
-def renormalization_window_s(spec: AnomalyDetectorSpec) -> float:
-    """Seconds; 0 switches renormalisation off."""
-    if spec.renormalization_window_days is not None:
-        return spec.renormalization_window_days * DAY_S
-    buckets_s = RENORMALIZATION_BUCKETS * spec.bucket_span.total_seconds()
-    return max(LASTING_DAYS * DAY_S, buckets_s)
-
-
-def prune_window_s(spec: AnomalyDetectorSpec) -> float:
-    """Seconds without a sample after which a model goes."""
-    if spec.model_prune_window is not None:
-        return spec.model_prune_window.total_seconds()
-    return max(timedelta(days=LASTING_DAYS), PRUNE_BUCKETS * spec.bucket_span).total_seconds()
 
 
 def rule(model: CustomRule, filters: Filters) -> Rule:

@@ -37,9 +37,9 @@ def mean(value: Floats, starts: Positions) -> Floats:
     """Arithmetic mean of each group, also where the sum would overflow."""
     count = sizes(starts, len(value)).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        result: Floats = np.true_divide(np.add.reduceat(value, starts), count)
+        result = np.asarray(np.add.reduceat(value, starts) / count, np.float64)
         if np.all(np.isfinite(result)):
-            return result
+            return np.asarray(result)
         share = np.add.reduceat(value / np.repeat(count, count.astype(np.intp)), starts)
     return finite(np.where(np.isfinite(result), result, share))
 

@@ -144,6 +144,10 @@ class Bucketing:
         self._next, self._closed_any = limit, True
         return block
 
+    def skip_to(self, time_s: float) -> None:
+        """Leave out buckets before a time: nothing is known of them, and nothing will be."""
+        self._next = max(self._next, int(np.floor(time_s / self.settings.span_s)))
+
     def _grow(self) -> None:
         """Make room for series that have just appeared."""
         new = len(self._table.raw_labels) - len(self._last_time_s)

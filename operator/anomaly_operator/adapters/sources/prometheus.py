@@ -20,6 +20,8 @@ from anomaly_operator.adapters.sources.prometheus_client import PrometheusClient
 from anomaly_operator.adapters.sources.prometheus_labels import Labelling
 from anomaly_operator.adapters.sources.promql import Query
 from anomaly_operator.api.v1alpha1 import metricsource
+from anomaly_operator.api.v1alpha1.meta import SecretKeyRef
+from anomaly_operator.engine.contract import Floats
 from anomaly_operator.errors import SourceUnavailable
 from anomaly_operator.ports import Coverage, MetricInfo, ReadRequest, SampleKind, Samples
 
@@ -48,7 +50,9 @@ class PrometheusSource:
         self._extra = dict(settings.extra_matchers)
         connection = Connection(place, access_of(settings, credentials))
         self._client = PrometheusClient(settings.url, connection)
-        self._own = {(one.target, one.name): defined(one) for one in settings.metrics}
+        self._own: dict[tuple[str, str], Query] = {
+            (one.target, one.name): defined(one) for one in settings.metrics
+        }
         self._labelling = Labelling(self._client, self._extra)
         self._spacing_s: dict[str, tuple[float, float]] = {}  # by probe: when asked, spacing
 
@@ -181,7 +185,7 @@ class PrometheusSource:
 
 
 def gathered(
-    rows: Sequence[tuple[Mapping[str, str], np.ndarray, np.ndarray]],  # type: ignore[type-arg]
+    rows: Sequence[tuple[Mapping[str, str], Floats, Floats]],
     kind: SampleKind,
     *,
     step_s: float,
@@ -216,13 +220,18 @@ def defined(one: metricsource.MetricDefinition) -> Query:
         resolution=float(one.resolution),
         non_negative=one.non_negative,
     )
-    return Query(info, one.query, labels=dict(one.labels), built_in=False)
+    return Query(
+        info,
+        one.query,
+        labels={str(ours): theirs for ours, theirs in one.labels.items()},
+        built_in=False,
+    )
 
 
 def access_of(settings: metricsource.PrometheusSource, credentials: Path | None) -> Access:
     """Translate sign-in and TLS settings to files below the mounted Secrets."""
 
-    def file(ref: metricsource.SecretKeyRef | None) -> Path | None:
+    def file(ref: SecretKeyRef | None) -> Path | None:
         if ref is None:
             return None
         if credentials is None:

@@ -81,7 +81,7 @@ def row_of(one: Mapping[str, Any]) -> Row:
 
 
 def told(document: Mapping[str, Any]) -> tuple[Coverage, ...]:
-    """Find what a server says is missing: warnings, or VictoriaMetrics' mark of a partial answer."""
+    """Find what a server says is missing: warnings, or VictoriaMetrics' partial mark."""
     warnings = [str(warning) for warning in document.get("warnings") or ()]
     if document.get("isPartial"):
         warnings.append("the server marked its answer as partial")

@@ -38,7 +38,7 @@ class Labelling:
         if request.scope.target_kind == "Node":
             self._learn_nodes(seen, span_s, request.end_s)
             chosen = self._chosen_nodes(request)
-            return lambda labels: self._node(labels, query, chosen)
+            return lambda labels: self._node(labels, query, request=request, chosen=chosen)
         pods = {pod_of(labels, query) for labels in seen}
         new = pods - self._asked
         if new:
@@ -80,10 +80,14 @@ class Labelling:
         )
         return frozenset(row.labels.get("node", "") for row in answer.rows)
 
-    def _node(self, labels: Labels, query: Query, chosen: frozenset[str] | None) -> Labels | None:
+    def _node(
+        self, labels: Labels, query: Query, *, request: ReadRequest, chosen: frozenset[str] | None
+    ) -> Labels | None:
         ours = renamed(labels, query)
         name = self._names.name(ours)
         if chosen is not None and name not in chosen:
+            return None
+        if request.scope.node_names and name not in request.scope.node_names:
             return None
         kept = {} if query.built_in else {k: v for k, v in ours.items() if k != "instance"}
         return {**kept, "node": name}

@@ -29,8 +29,8 @@ NODE_LABELS = "node, instance, nodename, kubernetes_node"
 class Query:
     """One metric as a server understands it.
 
-    ``text`` has ``${matchers}``, ``${range}`` and ``${hosts}`` in it; ``labels`` says what our labels
-    are called in its result where they are called otherwise.
+    ``text`` has ``${matchers}`` and ``${range}`` in it; ``labels`` says what our labels are called
+    in its result where they are called otherwise.
     """
 
     info: MetricInfo
@@ -44,8 +44,8 @@ MEMORY = MetricInfo("memory_usage", "bytes", SampleKind.GAUGE, 2.0**16)
 NETWORK_IN = MetricInfo("network_in", "bytes/s", SampleKind.GAUGE, 1.0)
 NETWORK_OUT = MetricInfo("network_out", "bytes/s", SampleKind.GAUGE, 1.0)
 
-# Within a container or an interface the largest counts: two scrapes of one kubelet, or the remains of
-# a restarted container beside the new one, would else count twice.
+# Within a container or an interface the largest counts: two scrapes of one kubelet, or the remains
+# of a restarted container beside the new one, would else count twice.
 _POD_MEMORY = (
     "container_memory_working_set_bytes{container!='',container!='POD',image!='',${matchers}}"
 )
@@ -98,12 +98,12 @@ def _node_network(info: MetricInfo, direction: str) -> Query:
 
 
 def matchers(scope: Scope, extra: Mapping[str, str], *, namespace_label: str = "namespace") -> str:
-    """Label matchers that every selector of a query gets; never empty, so a comma may stand by it.
+    r"""Label matchers that every selector of a query gets; never empty, as commas stand by it.
 
     Examples
     --------
     >>> matchers(Scope("Pod", ("shop", "a.b")), {"cluster": "prod"})
-    'cluster="prod",namespace=~"shop|a\\\\\\\\.b"'
+    'cluster="prod",namespace=~"shop|a\\\\.b"'
     """
     parts = [f"{name}={quoted(value)}" for name, value in sorted(extra.items())]
     if scope.target_kind == "Pod":

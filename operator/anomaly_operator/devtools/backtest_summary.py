@@ -1,0 +1,169 @@
+"""What a backtest found, for a person: counts, worst entities, and what would have alerted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from heapq import nlargest
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from anomaly_operator.engine.bucketing import SampleCounts
+from anomaly_operator.engine.contract import Outcome, Record, SeriesKey
+
+SEVERITIES = (("critical", 75.0), ("major", 50.0), ("minor", 25.0), ("warning", 3.0))
+SHOWN = 10  # entities and alerts; the file has them all
+APART_BUCKETS = 2  # records this near are one alert: Alertmanager would not send another
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Records of one series at alerting score, one after the other."""
+
+    start_s: float
+    end_s: float
+    worst: Record
+
+
+@dataclass(slots=True)
+class Summary:
+    """Gathered while results come; holds counts and the worst, never all."""
+
+    alert_at: float
+    span_s: float
+    rows: int = 0
+    series: int = 0
+    buckets: int = 0
+    first_s: float = 0.0
+    last_s: float = 0.0
+    records: dict[str, int] = field(default_factory=dict)
+    worst: dict[tuple[int, SeriesKey], Record] = field(default_factory=dict)
+    alerts: int = 0
+    top: list[Alert] = field(default_factory=list)
+    samples: SampleCounts = field(default_factory=SampleCounts)
+    notes: list[str] = field(default_factory=list)
+    muted: int = 0
+    _open: dict[tuple[int, SeriesKey], Alert] = field(default_factory=dict)
+
+    def take(self, outcome: Outcome) -> None:
+        """Count one step's conclusions."""
+        self.buckets += len({bucket.timestamp_s for bucket in outcome.buckets})
+        self.muted += len(outcome.muted)
+        for record in outcome.records:
+            severity = severity_of(record.initial_record_score)
+            if severity:
+                self.records[severity] = self.records.get(severity, 0) + 1
+            key = (record.detector_index, record.series)
+            known = self.worst.get(key)
+            if known is None or record.initial_record_score > known.initial_record_score:
+                self.worst[key] = record
+            if record.initial_record_score >= self.alert_at:
+                self._alert(key, record)
+
+    def finish(self) -> None:
+        """Close the alerts that are still open, and keep the worst."""
+        for alert in self._open.values():
+            self._keep(alert)
+        self._open.clear()
+
+    def _alert(self, key: tuple[int, SeriesKey], record: Record) -> None:
+        end_s = record.timestamp_s + self.span_s
+        alert = self._open.get(key)
+        if alert and record.timestamp_s - alert.end_s <= APART_BUCKETS * self.span_s:
+            worse = record.initial_record_score > alert.worst.initial_record_score
+            self._open[key] = replace(alert, end_s=end_s, worst=record if worse else alert.worst)
+            return
+        if alert:
+            self._keep(alert)
+        self.alerts += 1
+        self._open[key] = Alert(record.timestamp_s, end_s, record)
+
+    def _keep(self, alert: Alert) -> None:
+        self.top = nlargest(
+            SHOWN, [*self.top, alert], key=lambda one: one.worst.initial_record_score
+        )
+
+
+def severity_of(score: float) -> str:
+    """Name of a score's severity; empty below a warning."""
+    return next((name for name, least in SEVERITIES if score >= least), "")
+
+
+def show(summary: Summary, console: Console, metrics: Mapping[int, str]) -> None:
+    """Print the summary."""
+    console.print(rendered(summary, metrics))
+
+
+def rendered(summary: Summary, metrics: Mapping[int, str]) -> RenderableType:
+    """Put the summary into words and tables."""
+    counts = summary.samples
+    time = f"{written(summary.first_s)} to {written(summary.last_s)}"
+    found = ", ".join(f"{summary.records.get(name, 0)} {name}" for name, _ in SEVERITIES)
+    lines = [
+        f"{summary.rows} rows, {summary.series} series, {summary.buckets} buckets from {time}",
+        f"records: {found}",
+        f"would have alerted (score >= {summary.alert_at:g}): {summary.alerts} times",
+    ]
+    left_out = {
+        "repeated": counts.repeated,
+        "not a number": counts.invalid,
+        "counter resets": counts.resets,
+    }
+    if any(left_out.values()):
+        said = ", ".join(f"{count} {what}" for what, count in left_out.items() if count)
+        lines.append(f"samples: {counts.accepted} used, {said}")
+    if summary.muted:
+        lines.append(f"withheld by rules and maintenance windows: {summary.muted}")
+    parts: list[RenderableType] = [Text(line) for line in (*lines, *summary.notes)]
+    if summary.top:
+        parts.append(alerts_table(summary, metrics))
+    if summary.worst:
+        parts.append(entities_table(summary, metrics))
+    return Group(*parts)
+
+
+def alerts_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
+    """Alerts that would have fired, the worst of them, in order of time."""
+    title = f"Would have fired ({min(SHOWN, summary.alerts)} of {summary.alerts})"
+    table = Table("from", "until", "score", "metric", "entity", "what", title=title, box=None)
+    for alert in sorted(summary.top, key=lambda one: one.start_s):
+        record = alert.worst
+        table.add_row(
+            written(alert.start_s),
+            written(alert.end_s),
+            f"{record.initial_record_score:.0f}",
+            metrics[record.detector_index],
+            entity(record.series),
+            record.summary,
+        )
+    return table
+
+
+def entities_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
+    """Entities with the highest scores."""
+    table = Table("entity", "metric", "score", "at", "what", title="Worst entities", box=None)
+    worst = nlargest(SHOWN, summary.worst.values(), key=lambda one: one.initial_record_score)
+    for record in worst:
+        table.add_row(
+            entity(record.series),
+            metrics[record.detector_index],
+            f"{record.initial_record_score:.0f}",
+            written(record.timestamp_s),
+            record.summary,
+        )
+    return table
+
+
+def entity(key: SeriesKey) -> str:
+    """Name of a series on one line."""
+    parts = [part for part in (key.partition, key.family, key.member) if part]
+    return " ".join(parts) or "(the only series)"
+
+
+def written(time_s: float) -> str:
+    """Time to the second, in UTC."""
+    moment = datetime.fromtimestamp(time_s, UTC)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
