@@ -73,6 +73,7 @@ class Rig:
                 "translate": translator(self.source),
                 "read_job": lambda: self.job,
                 "share": Share(0, 1),
+                "poll_s": 60.0,
                 **changes,
             }
         )
