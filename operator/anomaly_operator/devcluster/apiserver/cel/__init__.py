@@ -1,0 +1,1 @@
+"""CEL for x-kubernetes-validations."""
