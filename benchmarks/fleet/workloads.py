@@ -83,7 +83,7 @@ def build(
         born[-1] = at
         share[at:] *= (slots - 1) / slots
         workload.benign += [Benign(i, "scale_out", at, at) for i in range(slots)]
-    level = np.ones(rows)
+    level = np.ones((rows, slots))
     _rollouts(rng, settings, workload, born=born, level=level)
     _traffic(rng, times_s, workload, share=share, settings=settings)
     _memory(rng, times_s, workload, level=level, settings=settings)
@@ -102,16 +102,16 @@ def _rollouts(
     level: Floats,
 ) -> None:
     """New releases: pods get new names one after the other, memory may need more or less."""
-    rows, slots = len(level), len(workload.nodes)
+    rows, slots = level.shape
     weeks = rows * settings.span_s / noise.WEEK_S
     releases = np.sort(rng.integers(0, rows, rng.poisson(0.5 * weeks)))
     releases = releases[releases > 96]
     workload.restarts = [[int(born[slot])] for slot in range(slots)]
     for release in releases:
-        if rng.uniform() < 0.5:
-            level[release:] *= rng.uniform(0.8, 1.3)
+        need = rng.uniform(0.8, 1.3) if rng.uniform() < 0.5 else 1.0
         for slot in range(slots):
             at = int(release + slot * max(1, round(120.0 / settings.span_s)))
+            level[max(at, born[slot]) :, slot] *= need
             if born[slot] < at < rows:
                 workload.restarts[slot].append(at)
                 workload.benign.append(Benign(slot, "rollout", at, at))
@@ -223,7 +223,7 @@ def _memory(
     for slot in range(slots):
         age = times_s - times_s[_restart_before(rows, workload.restarts[slot])]
         warm = 1.0 - (1.0 - cold) * np.exp(-age / warm_s)
-        steady = base * level * (1.0 + swell * month) * warm
+        steady = base * level[:, slot] * (1.0 + swell * month) * warm
         due[:, slot] = steady * (1.0 + by_traffic * smooth[:, slot] + teeth / 2.0)
         tooth = noise.sawtooth(rng, rows, period_s=period_s, jitter=0.3, span_s=span_s)
         wiggle = noise.autoregressive(rng, rows, sigma=sigma, memory_s=7200, span_s=span_s)
