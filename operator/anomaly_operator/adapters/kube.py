@@ -107,6 +107,17 @@ class Page(NamedTuple):
     resource_version: str
 
 
+class Access(NamedTuple):
+    """How the API server is reached, for another client that should reach the same one."""
+
+    server: str
+    ca_path: str | None
+    insecure: bool
+    authorization: str  # the header, fresh; "" where a certificate says who we are
+    certificate_path: str | None
+    private_key_path: str | None
+
+
 class Kube:
     """Calls against one API server; safe to share between threads."""
 
@@ -132,6 +143,18 @@ class Kube:
         """Release connections."""
         close: Callable[[], None] = self._api.close
         close()
+
+    def access(self) -> Access:
+        """Return how this client reaches the API server, with a token that is valid now."""
+        settings = self._api.configuration
+        return Access(
+            server=settings.host,
+            ca_path=settings.ssl_ca_cert,
+            insecure=not settings.verify_ssl,
+            authorization=settings.get_api_key_with_prefix("BearerToken") or "",
+            certificate_path=settings.cert_file,
+            private_key_path=settings.key_file,
+        )
 
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> Body | None:
         """Return one object, or None where there is none."""

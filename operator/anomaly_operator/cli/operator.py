@@ -72,8 +72,7 @@ def command(
 ) -> None:
     """Watch AnomalyDetectors, AnomalyFilters and MetricSources, and keep their workers."""
     logging.basicConfig(level=log_level.upper(), format=_FORMAT, stream=sys.stderr)
-    if kubeconfig:
-        os.environ["KUBECONFIG"] = kubeconfig  # kopf looks there too
+    logging.getLogger("urllib3").setLevel(logging.INFO)
     flags = {name: value for name, value in settings.items() if value is not None}
     config = configure(file=file, environment=os.environ, flags=flags)
     api = Kube.connect(kubeconfig)

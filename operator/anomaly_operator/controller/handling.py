@@ -7,10 +7,12 @@ ever written to it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import kopf
 
+from anomaly_operator.adapters.kube import Access
 from anomaly_operator.api.group import GROUP, VERSION
 from anomaly_operator.reconcile.naming import FIELD_MANAGER, PREFIX
 
@@ -25,16 +27,16 @@ class Triggers(Protocol):
         """Look at all detectors of a namespace soon; "" is all there are."""
 
 
-def registry(triggers: Triggers) -> kopf.OperatorRegistry:
+def registry(triggers: Triggers, access: Callable[[], Access]) -> kopf.OperatorRegistry:
     """Build the registry of handlers."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
-    def login(**arguments: Any) -> Any:
-        return kopf.login_via_client(**arguments)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return connection(access())
 
     @kopf.on.startup(registry=handlers)
-    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.persistence.finalizer = f"{PREFIX}/never-used"
         settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=PREFIX)
         settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=PREFIX)
@@ -45,15 +47,29 @@ def registry(triggers: Triggers) -> kopf.OperatorRegistry:
         settings.networking.error_backoffs = (1, 2, 5, 10, 20)
 
     @kopf.on.event(GROUP, VERSION, "anomalydetectors", registry=handlers)
-    def detector(namespace: str | None, name: str | None, **_: Any) -> None:
+    async def detector(namespace: str | None, name: str | None, **_: Any) -> None:
         triggers.trigger(f"{namespace}/{name}")
 
     @kopf.on.event(GROUP, VERSION, "anomalyfilters", registry=handlers)
-    def anomaly_filter(namespace: str | None, **_: Any) -> None:
+    async def anomaly_filter(namespace: str | None, **_: Any) -> None:
         triggers.trigger_namespace(namespace or "")
 
     @kopf.on.event(GROUP, VERSION, "metricsources", registry=handlers)
-    def source(**_: Any) -> None:
+    async def source(**_: Any) -> None:
         triggers.trigger_namespace("")
 
     return handlers
+
+
+def connection(access: Access) -> kopf.ConnectionInfo:
+    """Let kopf reach the same API server, as the same account, as everything else here."""
+    scheme, _, token = access.authorization.rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=access.server,
+        ca_path=access.ca_path,
+        insecure=access.insecure,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=access.certificate_path,
+        private_key_path=access.private_key_path,
+    )

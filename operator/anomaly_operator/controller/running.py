@@ -121,7 +121,10 @@ class Controller:
             await asyncio.sleep(0)
             try:
                 await kopf.operator(
-                    registry=registry(self), clusterwide=True, standalone=True, stop_flag=stopping
+                    registry=registry(self, self._api.access),
+                    clusterwide=True,
+                    standalone=True,
+                    stop_flag=stopping,
                 )
             finally:
                 await self._end(ours)
