@@ -13,8 +13,8 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class FileJournal:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._position_s = 0.0
         self._numbers: dict[tuple[tuple[str, str], ...], int] = {}
 
@@ -55,8 +55,7 @@ class FileJournal:
             known = len(self._numbers)
             try:
                 body = self._body(entry)
-                file.write(_ENTRY.pack(len(body), zlib.crc32(body)) + body)
-                file.flush()
+                _write_all(file, _ENTRY.pack(len(body), zlib.crc32(body)) + body)
                 os.fsync(file.fileno())
             except OSError:
                 while len(self._numbers) > known:
@@ -102,7 +101,7 @@ class FileJournal:
             return []
         return sorted(found)
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> FileIO:
         if self._file is None:
             self._directory.mkdir(parents=True, exist_ok=True)
             path = self._directory / f"{round(self._position_s * 1000)}{_SUFFIX}"
@@ -119,7 +118,7 @@ class FileJournal:
             self._file = file
         return self._file
 
-    def _cut(self, file: BinaryIO, whole: int) -> None:
+    def _cut(self, file: FileIO, whole: int) -> None:
         """Undo a failed write; where even that fails, reopening cuts the torn tail."""
         try:
             os.ftruncate(file.fileno(), whole)
@@ -159,6 +158,13 @@ class FileJournal:
             "value": samples.value,
         }
         return array_files.encode(meta, columns)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Write every byte: the system takes a part when the disk is nearly full."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _label_key(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

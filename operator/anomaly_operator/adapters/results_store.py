@@ -20,6 +20,7 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    false,
     func,
     insert,
     or_,
@@ -156,7 +157,7 @@ class ResultsStore:
                     outside.append(table.c.timestamp < milliseconds(before_s))
                 if from_s is not None:
                     outside.append(table.c.timestamp >= milliseconds(from_s))
-                condition = and_(table.c.job_id == self._job_id, or_(*outside))
+                condition = and_(table.c.job_id == self._job_id, or_(false(), *outside))
                 if table.name in _SHARDED:
                     condition = and_(condition, table.c.shard == self._shard)
                 if table is results_schema.job_annotations:
