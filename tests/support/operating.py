@@ -1,4 +1,4 @@
-"""The real operator as a process against a stand-in API server, with its shipped rights and no more.
+"""The real operator as a process against a stand-in API server, with its shipped rights only.
 
 The API server is real enough (server-side apply, RBAC, watches); no controllers run beside it, so
 tests play the StatefulSet's controller and the workers where they need them.

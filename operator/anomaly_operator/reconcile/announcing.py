@@ -24,6 +24,9 @@ def events(observed: Observed, conditions: Sequence[Condition]) -> tuple[Event, 
     for condition in conditions:
         old = before.get(condition.type, ("", ""))
         new = (condition.status, condition.reason)
+        followed_before = observed.status.applied_generation is not None
+        if condition.type == ConditionType.UPDATE_PENDING and not followed_before:
+            continue  # the first opening is no update
         if old != new and _is_told(condition, old):
             kind = "Warning" if condition.status == "False" and _is_bad(condition) else "Normal"
             message = condition.message[:_MESSAGE_LENGTH]
