@@ -49,7 +49,8 @@ def median(value: Floats, starts: Positions) -> Floats:
     size = sizes(starts, len(value))
     group = np.repeat(np.arange(len(starts)), size)
     ordered = value[np.lexsort((value, group))]
-    low, high = ordered[starts + (size - 1) // 2], ordered[starts + size // 2]
+    low: Floats = ordered[starts + (size - 1) // 2]
+    high: Floats = ordered[starts + size // 2]
     return low / 2 + high / 2  # halves first: the sum of two huge values would overflow
 
 

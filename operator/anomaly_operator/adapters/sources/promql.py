@@ -10,15 +10,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from anomaly_operator.adapters.sources.interfaces import VIRTUAL
 from anomaly_operator.ports import MetricInfo, SampleKind, Scope
 
-# Interfaces that carry again what a physical one has carried, or never leave the machine.
-VIRTUAL_INTERFACES = (
-    "lo|veth.*|cali.*|cilium.*|lxc.*|cni.*|cbr.*|tunl.*|flannel.*|nodelocaldns.*|docker.*|br-.*|"
-    "virbr.*|bond.*|dummy.*|ifb.*|tun.*|tap.*|wg.*|kube-.*|vxlan.*|geneve.*|genev_sys.*|ovs-.*|"
-    "antrea.*|sit.*|ip6tnl.*|gre.*|erspan.*|podman.*|azv.*|eni[0-9a-f]{11}|gke[0-9a-f]{11}|"
-    r".*\\..*"  # VLANs: counted on the device below them
-)
+# As a PromQL string has it: a backslash stands twice.
+VIRTUAL_INTERFACES = VIRTUAL.replace("\\", "\\\\")
 
 # Labels of our own that a query's result carries, or that help to find them.
 POD_LABELS = "namespace, pod, node"
