@@ -48,7 +48,6 @@ class Workloads:
 
     client: ApiClient
     nodes: dict[str, NodeAgent]
-    kubelet_ports: dict[str, int]
 
 
 def new_run_id() -> str:
@@ -81,7 +80,7 @@ async def running_workloads(
             view = ClusterView(client, tasks)
             measurer, addresses = Measurer(), AddressPool()
             tasks.create_task(measurer.run())
-            nodes, ports = {}, {}
+            nodes: dict[str, NodeAgent] = {}
             for name in settings.nodes:
                 agent = NodeAgent(
                     NodeSettings(
@@ -97,12 +96,12 @@ async def running_workloads(
                     measurer=measurer,
                     addresses=addresses,
                 )
-                kubelet = await stack.enter_async_context(agent.running())
-                nodes[name], ports[name] = agent, kubelet.port
+                await stack.enter_async_context(agent.running())
+                nodes[name] = agent
             # Pods are admitted once their namespace has its account.
             accounts = view.mirror(SERVICE_ACCOUNTS)
             await accounts.wait_for("default", "default")
-            yield Workloads(client, nodes, ports)
+            yield Workloads(client, nodes)
     finally:
         assert watchdog.stdin is not None
         watchdog.stdin.close()

@@ -46,11 +46,7 @@ class Scheduler:
 
     def _on_room(self, old: JsonObject | None, new: JsonObject | None) -> None:
         if new is not None and old is not None and new["kind"] == "Node":
-            same = old["spec"] == new["spec"] and old["metadata"].get("labels") == new[
-                "metadata"
-            ].get("labels")
-            sizes = [(node.get("status") or {}).get("allocatable") for node in (old, new)]
-            if same and sizes[0] == sizes[1]:
+            if _room(old) == _room(new):
                 return  # a heartbeat
         for pod in self._pods.objects.values():
             if _waits(pod):
@@ -130,6 +126,13 @@ class Scheduler:
         status = {"phase": "Pending", "conditions": [*others, refused]}
         await self._view.patch(PODS, pod, patch={"status": status}, subresource="status")
         await self._events.record(pod, "FailedScheduling", message=message, warning=True)
+
+
+def _room(node: JsonObject) -> tuple[object, ...]:
+    """All of a node that decides where pods fit."""
+    allocatable = (node.get("status") or {}).get("allocatable")
+    is_ready = templates.condition_status(node, "Ready")
+    return node["spec"], node["metadata"].get("labels"), allocatable, is_ready
 
 
 def _waits(pod: JsonObject) -> bool:

@@ -43,11 +43,17 @@ class Gate:
         self._answers: dict[tuple[str, str], _Answer] = {}
 
     async def check(self, request: web.Request) -> None:
-        """Authenticate the bearer token and authorise the path."""
+        """Authenticate the client certificate or bearer token, and authorise the path."""
+        wanted = subresources(request.path)
+        transport = request.transport
+        shown = transport.get_extra_info("peercert") if transport is not None else None
+        if shown:
+            user = _user_of(shown)
+            self._judge(user, wanted, allowed=await self._may_any(user, wanted))
+            return
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise web.HTTPUnauthorized(text="Unauthorized")
-        wanted = subresources(request.path)
         key = (token, wanted[0])
         answer = self._answers.get(key)
         if answer is None or answer.until_s < time.monotonic():
@@ -57,10 +63,12 @@ class Gate:
             self._answers[key] = answer
         if answer.user is None:
             raise web.HTTPUnauthorized(text="Unauthorized")
-        if not answer.allowed:
-            user = answer.user["username"]
+        self._judge(answer.user, wanted, allowed=answer.allowed)
+
+    def _judge(self, user: JsonObject, wanted: list[str], *, allowed: bool) -> None:
+        if not allowed:
             words = f"verb=get, resource=nodes, subresource(s)=[{' '.join(wanted)}]"
-            raise web.HTTPForbidden(text=f"Forbidden (user={user}, {words})")
+            raise web.HTTPForbidden(text=f"Forbidden (user={user['username']}, {words})")
 
     async def _ask(self, token: str, wanted: list[str]) -> _Answer:
         until_s = time.monotonic() + REMEMBER_S
@@ -76,10 +84,13 @@ class Gate:
         if not review.get("status", {}).get("authenticated"):
             return _Answer(until_s, None, allowed=False)
         user = review["status"]["user"]
+        return _Answer(until_s, user, allowed=await self._may_any(user, wanted))
+
+    async def _may_any(self, user: JsonObject, wanted: list[str]) -> bool:
         for subresource in wanted:
             if await self._may(user, subresource):
-                return _Answer(until_s, user, allowed=True)
-        return _Answer(until_s, user, allowed=False)
+                return True
+        return False
 
     async def _may(self, user: JsonObject, subresource: str) -> bool:
         attributes = {
@@ -105,3 +116,11 @@ class Gate:
             },
         )
         return bool(answer.get("status", {}).get("allowed"))
+
+
+def _user_of(certificate: JsonObject) -> JsonObject:
+    """User of a verified client certificate: its common name, with its organisations as groups."""
+    fields = [pair for part in certificate.get("subject", ()) for pair in part]
+    names = [value for field, value in fields if field == "commonName"]
+    groups = [value for field, value in fields if field == "organizationName"]
+    return {"username": names[0] if names else "", "groups": [*groups, "system:authenticated"]}

@@ -16,8 +16,11 @@ from cryptography.x509.oid import NameOID
 LIFE = timedelta(days=365)
 
 
-def self_signed(name: str, address: str) -> ssl.SSLContext:
-    """Server side of TLS with a fresh certificate for one node."""
+def self_signed(name: str, address: str, *, client_ca_pem: str = "") -> ssl.SSLContext:
+    """Server side of TLS with a fresh certificate for one node.
+
+    Clients may show a certificate of the cluster's authority, as API servers do.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name}@devcluster")])
     now = datetime.now(UTC)
@@ -47,4 +50,7 @@ def self_signed(name: str, address: str) -> ssl.SSLContext:
         path.touch(mode=0o600)
         path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
         context.load_cert_chain(path)
+    if client_ca_pem:
+        context.load_verify_locations(cadata=client_ca_pem)
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context

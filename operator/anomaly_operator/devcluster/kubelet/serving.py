@@ -14,7 +14,7 @@ from anomaly_operator.devcluster.kubelet.exposition import render_cadvisor, rend
 from anomaly_operator.devcluster.kubelet.figures import Figures
 from anomaly_operator.devcluster.kubelet.logs import stream_log
 from anomaly_operator.devcluster.kubelet.summary import render_summary
-from anomaly_operator.devcluster.node.pods import HOST_ADDRESS, NodeContext, PodRun
+from anomaly_operator.devcluster.node.pods import NodeContext, PodRun
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,8 +48,10 @@ class KubeletServer:
         )
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        context = self_signed(self._context.settings.name, HOST_ADDRESS)
-        site = web.TCPSite(self._runner, HOST_ADDRESS, port, ssl_context=context)
+        settings = self._context.settings
+        ca_pem = self._context.view.client.access.ca_pem
+        context = self_signed(settings.name, settings.address, client_ca_pem=ca_pem)
+        site = web.TCPSite(self._runner, settings.address, port, ssl_context=context)
         await site.start()
         self._refreshing = asyncio.create_task(self.figures.run())
         self.port = self._runner.addresses[0][1]

@@ -32,8 +32,8 @@ from anomaly_operator.devcluster.node.podstatus import PodFacts, render_pod_stat
 from anomaly_operator.devcluster.node.processes import Launch
 from anomaly_operator.devcluster.node.settings import RUN_MARK, NodeSettings
 
-HOST_ADDRESS = "127.0.0.1"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what containers say when they mean "the pod's address"
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 REFRESH_S = 1.0
 RETRY_S = 0.5
 
@@ -153,7 +153,8 @@ class PodRun:
 
     def pod_with_address(self) -> JsonObject:
         """Pod with its addresses filled in, ahead of the status that will tell them."""
-        status = {**(self.pod.get("status") or {}), "podIP": self.address, "hostIP": HOST_ADDRESS}
+        addresses = {"podIP": self.address, "hostIP": self._context.settings.address}
+        status = {**(self.pod.get("status") or {}), **addresses}
         return {**self.pod, "status": status}
 
     def _container(
@@ -162,7 +163,7 @@ class PodRun:
         metadata = self.pod["metadata"]
         limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory", 0)
         run = ContainerRun(
-            spec,
+            self._with_local_commands(spec),
             state,
             surroundings=Surroundings(
                 pod_label=f"{metadata['name']}_{metadata['namespace']}({self.uid})",
@@ -179,6 +180,24 @@ class PodRun:
         )
         self.containers[spec["name"]] = run
         return run
+
+    def _with_local_commands(self, spec: JsonObject) -> JsonObject:
+        """Container whose probes and hooks name files where they are on this machine."""
+        root, mounts = self.paths.root(spec["name"]), volumes.mount_paths(spec)
+
+        def local(action: JsonObject) -> JsonObject:
+            if "exec" not in action:
+                return action
+            command = [
+                self._localise(text, mounts, root=root) for text in action["exec"]["command"]
+            ]
+            return {**action, "exec": {"command": command}}
+
+        changed = {name: local(spec[name]) for name in PROBES if spec.get(name)}
+        hooks = spec.get("lifecycle") or {}
+        if hooks.get("preStop"):
+            changed["lifecycle"] = {**hooks, "preStop": local(hooks["preStop"])}
+        return {**spec, **changed}
 
     def _on_container_change(self) -> None:
         for run in self.containers.values():
@@ -255,9 +274,11 @@ class PodRun:
     def _write_kubeconfig(self, root: Path) -> Path:
         """Write what in-cluster configuration says, where clients without its files look."""
         token_folder = root / volumes.TOKEN_MOUNT.strip("/")
-        server = self._context.view.client.access.server
-        cluster: JsonObject = {"server": server}
-        if server.startswith("https:"):
+        access = self._context.view.client.access
+        cluster: JsonObject = {"server": access.server}
+        if access.insecure:
+            cluster["insecure-skip-tls-verify"] = True
+        elif access.server.startswith("https:"):
             cluster["certificate-authority"] = str(token_folder / "ca.crt")
         context = {
             "cluster": "cluster",
@@ -283,7 +304,7 @@ class PodRun:
         """Everything the status is made of."""
         return PodFacts(
             address=self.address,
-            host_address=HOST_ADDRESS,
+            host_address=self._context.settings.address,
             started_at=self.started_at,
             initialised=self._initialised,
             init=self._init,

@@ -13,6 +13,7 @@ from anomaly_operator.devcluster.node.settings import NodeSettings
 
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_S = 40
+NOT_READY = "node.kubernetes.io/not-ready"
 KUBELET_VERSION = "v1.36.0-devcluster"
 
 
@@ -66,7 +67,7 @@ def render_status(settings: NodeSettings, *, port: int, since: str) -> JsonObjec
     )
     return {
         "addresses": [
-            {"type": "InternalIP", "address": "127.0.0.1"},
+            {"type": "InternalIP", "address": settings.address},
             {"type": "Hostname", "address": settings.name},
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
@@ -97,6 +98,12 @@ async def register(client: ApiClient, settings: NodeSettings, *, port: int, sinc
         await client.create(NODES, render_node(settings))
     status = render_status(settings, port=port, since=since)
     await client.patch(NODES, "", settings.name, patch={"status": status}, subresource="status")
+    # A node controller would take away the taint that admission puts on every new node.
+    node = await client.get(NODES, "", settings.name)
+    taints = node["spec"].get("taints") or []
+    kept = [taint for taint in taints if taint["key"] != NOT_READY]
+    if kept != taints:
+        await client.patch(NODES, "", settings.name, patch={"spec": {"taints": kept or None}})
     await renew_lease(client, settings)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anomaly_operator.devcluster.node.addresses import AddressPool
+
 # All processes of a cluster carry this variable, children too; the watchdog finds them by it.
 RUN_MARK = "DEVCLUSTER_RUN"
 DEFAULT_MEMORY = "4Gi"
@@ -30,7 +32,9 @@ class NodeSettings:
     pods: int = 110
     labels: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, tuple[str, ...]] = field(default_factory=default_images)
-    kubelet_port: int = 0  # 0 picks a free one
+    # Each node has a loopback address of its own, so that all kubelets can have the usual port.
+    address: str = field(default_factory=lambda: AddressPool().take())
+    kubelet_port: int = 10250
     # A real kubelet refreshes its figures every 10 to 19 s, each at its own time.
     stats_period_s: tuple[float, float] = (10.0, 19.0)
     heartbeat_s: float = 10.0

@@ -1,0 +1,1 @@
+"""``anomaly demo``: the whole of it on this machine, with pods that really misbehave."""
