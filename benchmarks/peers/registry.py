@@ -13,7 +13,8 @@ from benchmarks.peers.cache import Cached
 from benchmarks.peers.forest import RandomCutForest, ThresholdedForest
 from benchmarks.peers.matrix_profile import StreamingMatrixProfile
 from benchmarks.peers.river_peers import RiverGaussian, RiverHalfSpaceTrees
-from benchmarks.peers.simple import EwmaZ, RollingMad, SeasonalZ, WindowedGaussian
+from benchmarks.peers.simple import EwmaZ, RollingMad, SeasonalZ
+from benchmarks.peers.windowed_gaussian import WindowedGaussian
 
 SLOW_ROWS = 20_000  # a slow peer judges the last rows only; its memory is far shorter than that
 

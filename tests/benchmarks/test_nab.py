@@ -10,7 +10,7 @@ import pytest
 from anomaly_operator.engine.contract import Side
 from benchmarks import nab
 from benchmarks.datasets import LabelledSeries, data_folder, read_set
-from benchmarks.peers.simple import WindowedGaussian
+from benchmarks.peers.windowed_gaussian import WindowedGaussian
 
 STANDARD = nab.PROFILES[0]
 
