@@ -7,6 +7,7 @@ source) is looked at here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,13 +69,18 @@ class Report:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: a time is a string until the API makes it one."""
+    """YAML as Kubernetes reads it: a time is a string, and 50e6 is a number."""
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)
 
 
 def load(text: str, *, file: str = "-") -> list[Document]:

@@ -7,6 +7,7 @@ turns what pydantic finds into problems with paths.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
@@ -27,7 +28,7 @@ from pydantic.alias_generators import to_camel
 
 from anomaly_operator.api import patterns, quantities
 from anomaly_operator.api.laws import Law, lawful, mebibytes
-from anomaly_operator.api.problems import not_echoes, problems_in, under, without
+from anomaly_operator.api.problems import every_problem, under
 from anomaly_operator.errors import Problem, SpecError
 
 MAX_DURATION_LENGTH = 31
@@ -58,16 +59,8 @@ class ApiModel(BaseModel):
         try:
             return cls.model_validate(document, by_alias=True, by_name=False)
         except ValidationError as error:
-            found = problems_in(error, cls)
-            rest = without(document, error)
-        # What fields demand of each other is only looked at once each is sound by itself; looking
-        # again at what is left shows those problems at the same time.
-        try:
-            cls.model_validate(rest.document, by_alias=True, by_name=False)
-        except ValidationError as error:
-            later = list(rest.original(problems_in(error, cls, only_laws=True)))
-            found += not_echoes(later, found)
-        raise SpecError([Problem(under(path, p.path), p.message) for p in found])
+            problems = every_problem(cls, document, error)
+        raise SpecError([Problem(under(path, p.path), p.message) for p in problems])
 
     def document(self) -> dict[str, Any]:
         """Give the object back as JSON-ready camelCase, without what is unset."""
@@ -120,7 +113,7 @@ def set_schema() -> dict[str, Any]:
 
 def no_duplicates(values: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a list in which a value stands twice, as a Kubernetes list of type set does."""
-    twice = sorted({value for value in values if values.count(value) > 1})
+    twice = [value for value, count in Counter(values).items() if count > 1]
     if twice:
         message = f"{', '.join(twice)} stands more than once; every entry must be different"
         raise ValueError(message)

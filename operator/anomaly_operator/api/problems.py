@@ -19,6 +19,7 @@ from anomaly_operator.api.patterns import IN_WORDS
 from anomaly_operator.errors import Problem
 
 _MAX_SHOWN = 60
+_LOOKS = 4  # an entry's field, then the entry, then its list, then nothing is left
 
 
 def join(path: str, *parts: str | int) -> str:
@@ -37,6 +38,33 @@ def join(path: str, *parts: str | int) -> str:
         else:
             path += f'["{part}"]'
     return path
+
+
+def every_problem(
+    model: type[BaseModel], document: Mapping[str, Any], error: ValidationError
+) -> list[Problem]:
+    """Give every problem of ``document``, which failed with ``error``.
+
+    What fields demand of each other is only looked at once each is sound by itself. So what is
+    unsound is left out, and the rest is looked at again.
+    """
+    found = problems_in(error, model)
+    rest: Any = document
+    remainders: list[Remainder] = []
+    for _ in range(_LOOKS):
+        remainders.append(without(rest, error))
+        rest = remainders[-1].document
+        try:
+            model.model_validate(rest, by_alias=True, by_name=False)
+        except ValidationError as another:
+            error = another
+        else:
+            break
+        later = problems_in(error, model, only_laws=True)
+        for remainder in reversed(remainders):
+            later = list(remainder.original(later))
+        found += not_echoes(later, found)
+    return found
 
 
 def problems_in(
@@ -109,7 +137,11 @@ class Remainder:
 
 def without(document: Any, error: ValidationError) -> Remainder:
     """Leave out everything that ``error`` points at."""
-    places = {_visible(details["loc"]) for details in error.errors(include_url=False)}
+    places = {
+        # What is missing takes its object along: without it the object stays unsound.
+        _visible(details["loc"])[: -1 if details["type"] == "missing" else None]
+        for details in error.errors(include_url=False)
+    }
     around = {place[:length] for place in places for length in range(len(place))}
     bad = places - around  # a list with a bad entry stays, without the entry
     kept: dict[str, list[int]] = {}

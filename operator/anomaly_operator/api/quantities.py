@@ -70,7 +70,7 @@ def format_duration(span: timedelta) -> str:
     >>> format_duration(timedelta(minutes=90)), format_duration(timedelta(0))
     ('1h30m', '0s')
     """
-    rest = round(span / timedelta(microseconds=1))
+    rest = span // timedelta(microseconds=1)
     parts = []
     for unit, size_us in _UNITS_US.items():
         count, rest = divmod(rest, size_us)

@@ -53,7 +53,7 @@ class Target(ApiModel):
     kind: TargetKind
     """`Pod` or `Node`: what an entity is."""
     namespaces: Annotated[
-        tuple[DnsLabel, ...], Set, Field(max_length=64, json_schema_extra=set_schema())
+        tuple[DnsLabel, ...], Field(max_length=64, json_schema_extra=set_schema()), Set
     ] = ()
     """Namespaces of the pods; empty means all that the detector may see. Outside the operator's
     namespace a detector sees its own namespace and nothing else."""
@@ -62,7 +62,7 @@ class Target(ApiModel):
     selector: LabelSelector | None = None
     """Narrows the pods, or the nodes, by their labels."""
     node_names: Annotated[
-        tuple[DnsName, ...], Set, Field(max_length=256, json_schema_extra=set_schema())
+        tuple[DnsName, ...], Field(max_length=256, json_schema_extra=set_schema()), Set
     ] = ()
     """Narrows to these nodes, or to pods on these nodes; empty means all."""
 

@@ -62,7 +62,7 @@ class AnomalyDetectorSpec(ApiModel):
     """The analyses, 1 to 16. After creation only description, customRules and minDeviation of each
     can be changed."""
     influencers: (
-        Annotated[tuple[LabelKey, ...], Set, Field(max_length=8, json_schema_extra=set_schema())]
+        Annotated[tuple[LabelKey, ...], Field(max_length=8, json_schema_extra=set_schema()), Set]
         | None
     ) = None
     """Labels that may carry a bucket's anomaly. Unset: namespace, node, workload and pod as they
@@ -77,7 +77,7 @@ class AnomalyDetectorSpec(ApiModel):
     description: Annotated[str, StringConstraints(max_length=1024)] | None = None
     """What the job is for."""
     groups: Annotated[
-        tuple[Group, ...], Set, Field(max_length=16, json_schema_extra=set_schema())
+        tuple[Group, ...], Field(max_length=16, json_schema_extra=set_schema()), Set
     ] = ()
     """Groups the job belongs to: lower case letters, digits, hyphens and underscores."""
     custom_settings: CustomSettings | None = None

@@ -20,7 +20,7 @@ class AnomalyFilterSpec(ApiModel):
     description: Annotated[str, StringConstraints(max_length=1024)] | None = None
     """What the list is for."""
     items: Annotated[
-        tuple[Pattern, ...], Set, Field(max_length=10000, json_schema_extra=set_schema())
+        tuple[Pattern, ...], Field(max_length=10000, json_schema_extra=set_schema()), Set
     ]
     """Values, up to 10 000, each different; `*` is allowed at either end of each."""
 

@@ -95,8 +95,8 @@ class CustomRule(ApiModel):
 
     actions: Annotated[
         tuple[Action, ...],
-        Set,
         Field(min_length=1, max_length=2, json_schema_extra=set_schema()),
+        Set,
     ] = ("skip_result",)
     """`skip_result`: the record is not created. `skip_model_update`: the value hardly teaches the
     model (weight 0.005, not 0, so that a wrong rule cannot starve it)."""
@@ -135,8 +135,8 @@ class MaintenanceWindow(ApiModel):
     `container`, the partition field) to a filter. Empty means all."""
     actions: Annotated[
         tuple[Action, ...],
-        Set,
         Field(min_length=1, max_length=2, json_schema_extra=set_schema()),
+        Set,
     ] = ("skip_result", "skip_model_update")
     """What the window does: withhold results, keep the values from the model (weight 0), or
     both."""
