@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import yaml
+
 from tests.support import debian_packages
 from tests.support.processes import free_port, server
 
@@ -88,6 +89,8 @@ def fill(folder: Path, metrics: str) -> None:
             debian_packages.program("prometheus", "promtool"),
             "tsdb",
             "create-blocks-from",
+            # promtool reads all of the text once for each block; the default is two hours.
+            "--max-block-duration=768h",
             "openmetrics",
             source,
             folder / "data",
