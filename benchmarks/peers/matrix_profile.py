@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.metadata import version
 
 import numpy as np
@@ -28,14 +29,21 @@ class StreamingMatrixProfile(EachColumn):
         scores = np.zeros(len(values))
         if len(values) <= START:
             return scores
-        stream = stumpy.stumpi(values[:START].copy(), SUBSEQUENCE, egress=False)
-        kept = START
-        for i in range(START, len(values)):
-            if kept >= 2 * HISTORY:
-                stream = stumpy.stumpi(values[i - HISTORY : i].copy(), SUBSEQUENCE, egress=False)
-                kept = HISTORY
-            stream.update(float(values[i]))
-            kept += 1
-            newest = stream.left_P_[-1]
-            scores[i] = newest if np.isfinite(newest) else 0.0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns where all distances are infinite or zero
+            _stream(values, scores)
         return scores
+
+
+def _stream(values: Floats, scores: Floats) -> None:
+    """Fill in the scores from START on."""
+    stream = stumpy.stumpi(values[:START].copy(), SUBSEQUENCE, egress=False)
+    kept = START
+    for i in range(START, len(values)):
+        if kept >= 2 * HISTORY:
+            stream = stumpy.stumpi(values[i - HISTORY : i].copy(), SUBSEQUENCE, egress=False)
+            kept = HISTORY
+        stream.update(float(values[i]))
+        kept += 1
+        newest = stream.left_P_[-1]
+        scores[i] = newest if np.isfinite(newest) else 0.0
