@@ -89,9 +89,8 @@ class Claims:
             await self._view.create(VOLUMES, self._render_volume(claim, storage_class))
             await self._mark_bound(VOLUMES_BOUND, volume_name)
         if not claim["spec"].get("volumeName"):
+            # The class of a claim that names none was filled in by admission where there is one.
             patch: JsonObject = {"spec": {"volumeName": volume_name}}
-            if not claim["spec"].get("storageClassName"):
-                patch["spec"]["storageClassName"] = storage_class["metadata"]["name"]
             claim = await self._view.patch(CLAIMS, claim, patch=patch)
         status = {
             "phase": "Bound",

@@ -1,4 +1,4 @@
-"""Four weeks that might have been: generated around what the pods really do now, then really kept on.
+"""Four weeks that might have been, generated around what the pods really do, then really kept on.
 
 Each series gets the level its pod really has, a day and a week to it, noise, and here and there an
 incident; from the demo's start on, rows are what the kubelet really tells.

@@ -49,16 +49,16 @@ class NodeAgent:
         self._context = NodeContext(
             settings, view, events, addresses, measurer, allocatable=capacity(settings)
         )
+        self.kubelet = KubeletServer(self._context, self.pods)
         # Asked for now, so that they are filled before the first pod needs them.
         for resource in (CONFIG_MAPS, SECRETS, CLAIMS, VOLUMES):
             view.mirror(resource)
         self._pods = view.mirror(PODS)
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[KubeletServer]:
+    async def running(self) -> AsyncIterator[None]:
         """Be a node while the context lasts; its processes end with it."""
-        kubelet = KubeletServer(self._context, self.pods)
-        port = await kubelet.start(self.settings.kubelet_port)
+        port = await self.kubelet.start(self.settings.kubelet_port)
         beating: asyncio.Task[None] | None = None
         try:
             await self._view.synced()
@@ -67,7 +67,7 @@ class NodeAgent:
             self._pods.listeners.append(self._on_pod)
             for pod in list(self._pods.objects.values()):
                 self._on_pod(None, pod)
-            yield kubelet
+            yield
         finally:
             if beating is not None:
                 beating.cancel()
@@ -77,7 +77,7 @@ class NodeAgent:
             for task in self._ends:
                 task.cancel()
             await asyncio.gather(*self._ends, return_exceptions=True)
-            await kubelet.stop()
+            await self.kubelet.stop()
 
     async def _beat(self, port: int) -> None:
         while True:

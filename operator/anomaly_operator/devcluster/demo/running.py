@@ -1,0 +1,297 @@
+"""The demo from start to end: cluster, operator, workloads, past, live, faults, verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from anomaly_operator.devcluster.apiclient.access import ApiAccess
+from anomaly_operator.devcluster.apiclient.calls import ApiClient
+from anomaly_operator.devcluster.apiclient.crews import running_crew
+from anomaly_operator.devcluster.apiclient.mirrors import TROUBLE
+from anomaly_operator.devcluster.apiclient.resources import DEPLOYMENTS, PODS, JsonObject
+from anomaly_operator.devcluster.apiserver.server import ApiServer
+from anomaly_operator.devcluster.cluster import ClusterSettings, Workloads, running_workloads
+from anomaly_operator.devcluster.controllers.templates import is_ready
+from anomaly_operator.devcluster.demo import history, installing, statuses, workloads
+from anomaly_operator.devcluster.demo.detectors import (
+    DETECTORS,
+    HISTORY_DETECTORS,
+    LIVE_DETECTORS,
+    OPERATOR_NAMESPACE,
+    render_detectors,
+    render_sources,
+)
+from anomaly_operator.devcluster.demo.reporting import Anomaly, Report
+from anomaly_operator.errors import AnomalyOperatorError
+
+# Beside its models a worker holds numpy, scipy and compiled kernels.
+WORKER_OVERHEAD = "640Mi"
+QUICK_OPERATOR = {
+    "ANOMALY_DEFAULT_SOURCE": "false",
+    "ANOMALY_WORKER_POLL_INTERVAL_S": "1",
+    "ANOMALY_WORKER_STATUS_INTERVAL_S": "2",
+    "ANOMALY_WORKER_MEMORY_OVERHEAD": WORKER_OVERHEAD,
+    "ANOMALY_WORKER_GRACE_PERIOD_S": "5",
+}
+SETTINGS = ClusterSettings(memory="16Gi", stats_period_s=(0.8, 1.2), first_backoff_s=1.0)
+START_S, BACKFILL_S, WARM_S = 120.0, 600.0, 300.0
+CAUGHT_S = 120.0  # a fault that is not reported after this was missed
+LOOK_S = 1.0
+# Live buckets before the faults begin: with fewer, nothing could be called unusual.
+WARM_BUCKETS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a workload is told to do, and how it should show."""
+
+    order: str
+    workload: str
+    metric: str
+    words: str
+
+
+FAULTS = (
+    Fault("leak", "basket", "memory_usage", "leaks 2 MiB a second"),
+    Fault("surge", "uploader", "network_out", "sends 25 times as much"),
+)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Which faults were caught, after how many seconds, by which anomaly."""
+
+    caught: dict[str, tuple[float, Anomaly]] = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        """Every fault was caught in time."""
+        return all(fault.order in self.caught for fault in FAULTS)
+
+
+class DemoFailed(AnomalyOperatorError):
+    """Something the demo needs did not come about in time."""
+
+
+async def run_demo(folder: Path, report: Report, *, exit_when_done: bool) -> bool:
+    """Run until done or cancelled; whether every fault was caught in time."""
+    project = installing.find_project()
+    report.say("starting the stand-in cluster")
+    server = ApiServer(folder / "apiserver", persist=False)
+    await server.start()
+    try:
+        kubeconfig = server.write_kubeconfig(folder / "kubeconfig", namespace=OPERATOR_NAMESPACE)
+        access = ApiAccess.from_kubeconfig(kubeconfig)
+        async with running_workloads(access, folder / "cluster", settings=SETTINGS) as cluster:
+            demo = _Demo(cluster, report, folder=folder, kubeconfig=kubeconfig)
+            return await demo.run(project, exit_when_done=exit_when_done)
+    finally:
+        await server.stop()
+
+
+class _Demo:
+    def __init__(
+        self, cluster: Workloads, report: Report, *, folder: Path, kubeconfig: Path
+    ) -> None:
+        self._client: ApiClient = cluster.client
+        self._node = next(iter(cluster.nodes.values()))
+        self._report = report
+        self._folder = folder
+        self._kubeconfig = kubeconfig
+        self._seen: set[tuple[str, str, str, str]] = set()
+
+    async def run(self, project: Path, *, exit_when_done: bool) -> bool:
+        """Go through all of it."""
+        await self._install(project)
+        await self._start_workloads()
+        tables = await self._write_past()
+        async with running_crew() as crew:
+            figures = self._node.kubelet.figures
+            crew.create_task(history.keep_on(tables, figures, namespace=workloads.NAMESPACE))
+            await self._analyse_past(tables)
+            verdict = await self._make_and_catch_faults()
+            await self._summarise(verdict)
+            if not exit_when_done:
+                await self._watch_on()
+        return verdict.is_good
+
+    async def _install(self, project: Path) -> None:
+        self._report.say("applying the CRDs and the operator (crds/, manifests/base)")
+        documents = installing.read_kustomization(project / "manifests" / "base")
+        await installing.apply(self._client, [_quickened(each) for each in documents])
+        await self._until("the operator is ready", self._operator_is_ready, within_s=START_S)
+        self._report.say("the operator runs as a pod of its Deployment")
+
+    async def _operator_is_ready(self) -> bool:
+        found = await self._client.find(DEPLOYMENTS, OPERATOR_NAMESPACE, "anomaly-operator")
+        return bool(((found or {}).get("status") or {}).get("readyReplicas"))
+
+    async def _start_workloads(self) -> None:
+        documents = workloads.render_workloads()
+        await installing.apply(self._client, documents)
+        wanted = sum(d["spec"]["replicas"] for d in documents if d["kind"] == "Deployment")
+
+        async def all_ready() -> bool:
+            pods = await self._client.list(PODS, workloads.NAMESPACE)
+            return wanted <= sum(is_ready(pod) for pod in pods["items"])
+
+        await self._until("the shop's pods are ready", all_ready, within_s=START_S)
+        self._report.say(f"{wanted} pods of a shop run, and send each other real traffic")
+
+    async def _write_past(self) -> dict[str, Path]:
+        """Measure for some seconds what the pods do, and make up four weeks around it."""
+        observed = history.Observation(self._node.kubelet.figures)
+        tables = {kind: self._folder / f"history-{kind.lower()}s.csv" for kind in ("Pod", "Node")}
+        measured: dict[str, list[history.Entity]] = {}
+
+        async def all_measured() -> bool:
+            for kind in tables:
+                measured[kind] = observed.entities(kind, namespace=workloads.NAMESPACE)
+            return all(
+                len(e.levels) == len(history.METRICS) for es in measured.values() for e in es
+            )
+
+        for kind in tables:
+            observed.entities(kind, namespace=workloads.NAMESPACE)
+        await asyncio.sleep(3 * max(SETTINGS.stats_period_s))
+        await self._until("every pod has been measured", all_measured, within_s=START_S)
+        rows = 0
+        for kind, path in tables.items():
+            write = history.write_past
+            rows += await asyncio.to_thread(write, path, measured[kind], end_s=time.time())
+        self._report.say(f"four weeks of history written around what they do: {rows:,} rows")
+        return tables
+
+    async def _analyse_past(self, tables: dict[str, Path]) -> None:
+        start = datetime.now(UTC) - timedelta(days=history.DAYS)
+        await installing.apply(self._client, [*render_sources(tables), *render_detectors(start)])
+        self._report.say("six analyses of the past and six live ones, in four AnomalyDetectors")
+        told: set[str] = set()
+
+        async def all_analysed() -> bool:
+            detectors = await self._detectors()
+            for problem in statuses.problems(detectors.values()):
+                if problem not in told:
+                    told.add(problem)
+                    self._report.say(problem)
+            shares = {n: statuses.backfill_percent(detectors[n]) for n in HISTORY_DETECTORS}
+            for name, percent in shares.items():
+                self._report.progress(name, percent)
+            return all(percent >= 99.9 for percent in shares.values())
+
+        try:
+            await self._until("four weeks are analysed", all_analysed, within_s=BACKFILL_S)
+        finally:
+            self._report.end_progress()
+        past = [
+            a for n in HISTORY_DETECTORS for a in statuses.anomalies((await self._detectors())[n])
+        ]
+        self._seen |= {each.key for each in past}
+        self._report.anomalies(past[-10:], title="Found in the past four weeks")
+
+    async def _make_and_catch_faults(self) -> Verdict:
+        self._report.say(f"live: waiting for {WARM_BUCKETS} buckets of two seconds each")
+
+        async def warm() -> bool:
+            detectors = await self._detectors()
+            return all(statuses.buckets(detectors[name]) >= WARM_BUCKETS for name in LIVE_DETECTORS)
+
+        await self._until("the live detectors are warm", warm, within_s=WARM_S)
+        await self._tell_detectors()
+        await self._point()
+        for detector in (await self._detectors()).values():
+            self._seen |= {each.key for each in statuses.anomalies(detector)}
+        await installing.apply(self._client, [workloads.render_orders(leak=True, surge=True)])
+        begun, begun_s = datetime.now(UTC), time.monotonic()
+        for fault in FAULTS:
+            self._report.say(f"[bold]{fault.workload}[/] now {fault.words}")
+        verdict = Verdict()
+        while time.monotonic() - begun_s < CAUGHT_S and not verdict.is_good:
+            await asyncio.sleep(LOOK_S)
+            for anomaly in await self._new_anomalies():
+                self._report.anomaly(anomaly)
+                self._judge(verdict, anomaly, begun=begun, after_s=time.monotonic() - begun_s)
+        await installing.apply(self._client, [workloads.render_orders(leak=False, surge=False)])
+        return verdict
+
+    def _judge(
+        self, verdict: Verdict, anomaly: Anomaly, *, begun: datetime, after_s: float
+    ) -> None:
+        # The bucket in which the fault begins starts up to a span before it.
+        is_after = datetime.fromisoformat(anomaly.time) >= begun - timedelta(seconds=2)
+        for fault in FAULTS:
+            matches = anomaly.entity.startswith(f"{fault.workload}-")
+            if matches and anomaly.metric == fault.metric and is_after:
+                if fault.order not in verdict.caught:
+                    verdict.caught[fault.order] = (after_s, anomaly)
+                    self._report.say(
+                        f"[bold green]caught[/] {fault.workload} after {after_s:.0f} s"
+                    )
+
+    async def _new_anomalies(self) -> list[Anomaly]:
+        with contextlib.suppress(*TROUBLE):
+            detectors = await self._detectors()
+            found = [a for each in detectors.values() for a in statuses.anomalies(each)]
+            fresh = [each for each in found if each.key not in self._seen]
+            self._seen |= {each.key for each in fresh}
+            return fresh
+        return []
+
+    async def _summarise(self, verdict: Verdict) -> None:
+        await self._tell_detectors()
+        for fault in FAULTS:
+            if fault.order in verdict.caught:
+                after_s, anomaly = verdict.caught[fault.order]
+                words = (
+                    f"caught after {after_s:.0f} s, score {anomaly.score:.0f}, {anomaly.summary}"
+                )
+            else:
+                words = f"[bold red]not caught within {CAUGHT_S:.0f} s[/]"
+            self._report.say(f"{fault.workload} ({fault.words}): {words}")
+
+    async def _watch_on(self) -> None:
+        self._report.say("going on until Ctrl-C")
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for anomaly in await self._new_anomalies():
+                self._report.anomaly(anomaly)
+
+    async def _detectors(self) -> dict[str, JsonObject]:
+        answer = await self._client.list(DETECTORS, OPERATOR_NAMESPACE)
+        return {each["metadata"]["name"]: each for each in answer["items"]}
+
+    async def _tell_detectors(self) -> None:
+        detectors = await self._detectors()
+        self._report.detectors(statuses.row(detectors[name]) for name in sorted(detectors))
+
+    async def _point(self) -> None:
+        pods = await self._client.list(PODS, OPERATOR_NAMESPACE)
+        lines = {"look with kubectl": f"kubectl --kubeconfig {self._kubeconfig} get andet -o wide"}
+        for pod in pods["items"]:
+            name, address = pod["metadata"]["name"], (pod.get("status") or {}).get("podIP")
+            lines[name] = f"http://{address}:8080/metrics"
+        self._report.pointers(lines)
+
+    async def _until(
+        self, what: str, holds: Callable[[], Awaitable[bool]], *, within_s: float
+    ) -> None:
+        deadline_s = time.monotonic() + within_s
+        while not await holds():
+            if time.monotonic() > deadline_s:
+                raise DemoFailed(f"not within {within_s:.0f} s: {what}; see {self._folder}")
+            await asyncio.sleep(LOOK_S / 2)
+
+
+def _quickened(document: JsonObject) -> JsonObject:
+    """Operator that looks and reports every second or two; all else as it is installed anywhere."""
+    if document["kind"] == "Deployment" and document["metadata"]["name"] == "anomaly-operator":
+        container = document["spec"]["template"]["spec"]["containers"][0]
+        container["env"] += [{"name": n, "value": v} for n, v in QUICK_OPERATOR.items()]
+        container["readinessProbe"]["periodSeconds"] = 1
+    return document
