@@ -142,7 +142,15 @@ def _workload_causes(kind: KindInfo, spec: Document, old: Document | None) -> It
     replicas = spec.get("replicas", 0)
     if isinstance(replicas, int) and replicas < 0:
         yield invalid_value("spec.replicas", replicas, text="must be greater than or equal to 0")
-    yield from pod_causes(look_up(spec, ("template", "spec")) or {}, path="spec.template.spec")
+    pod = look_up(spec, ("template", "spec")) or {}
+    # A StatefulSet's claims become volumes of its pods.
+    claims = [
+        {"name": (claim.get("metadata") or {}).get("name")}
+        for claim in spec.get("volumeClaimTemplates") or []
+    ]
+    if claims:
+        pod = {**pod, "volumes": [*(pod.get("volumes") or []), *claims]}
+    yield from pod_causes(pod, path="spec.template.spec")
     if old is None:
         return
     if kind.store == "apps/statefulsets":

@@ -6,7 +6,8 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from anomaly_operator.devcluster.apiserver import builtin_checks, builtin_defaults
+from anomaly_operator.devcluster.apiserver.builtin_checks import causes as kind_causes
+from anomaly_operator.devcluster.apiserver.builtin_defaults import fill_dependent
 from anomaly_operator.devcluster.apiserver.documents import Document
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
 from anomaly_operator.devcluster.apiserver.refusals import Cause
@@ -72,14 +73,14 @@ def prepare_update(kind: KindInfo, new: Document, old: Document, *, subresource:
 def after_defaults(kind: KindInfo, document: Document) -> None:
     """Fill in defaults that depend on other fields, and bring quantities to text."""
     if not kind.is_custom:
-        builtin_defaults.fill_dependent(kind, document)
+        fill_dependent(kind, document)
 
 
 def causes(
     kind: KindInfo, new: Document, old: Document | None, *, subresource: str
 ) -> Iterator[Cause]:
     """Yield what is wrong with an object of a built-in kind."""
-    yield from builtin_checks.causes(kind, new, old, subresource=subresource)
+    yield from kind_causes(kind, new, old, subresource=subresource)
 
 
 def _merge_string_data(secret: Document) -> None:

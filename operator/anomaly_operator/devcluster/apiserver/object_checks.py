@@ -88,7 +88,7 @@ def _qualified_causes(field: str, key: str) -> Iterator[Cause]:
 _IMMUTABLE = ("uid", "creationTimestamp", "namespace")
 
 
-def update_causes(kind: KindInfo, new: Document, old: Document) -> Iterator[Cause]:
+def update_causes(new: Document, old: Document) -> Iterator[Cause]:
     """Yield metadata changes an update may not make."""
     before, after = old["metadata"], new["metadata"]
     if after.get("name") != before.get("name"):

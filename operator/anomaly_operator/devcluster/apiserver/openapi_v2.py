@@ -11,9 +11,9 @@ from aiohttp import web
 from anomaly_operator.devcluster.apiserver import answers
 from anomaly_operator.devcluster.apiserver.catalog import Catalog
 
-_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-# What newer clients ask for and servers answer with: the @ percent-less form.
-_PROTOBUF_TYPES = (_PROTOBUF, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
+# Clients ask with an @, which is no legal media type; servers answer without it.
+_ASKED = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
 def _field(number: int, content: bytes) -> bytes:
@@ -31,9 +31,8 @@ def answer(catalog: Catalog, request: web.Request) -> web.Response:
     """Answer in the encoding asked for."""
     del catalog
     header = request.headers.get("Accept", "")
-    for media in _PROTOBUF_TYPES:
-        if media in header:
-            return answers.json_answer(minimal_protobuf(), content_type=media)
+    if _ASKED in header or _PROTOBUF in header:
+        return answers.json_answer(minimal_protobuf(), content_type=_PROTOBUF)
     document = {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": "v1.36.2"},

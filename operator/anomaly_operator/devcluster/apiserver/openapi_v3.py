@@ -111,8 +111,7 @@ def _schema(
         shown["required"] = list(node.required)
     if node.has_default:
         shown["default"] = node.default
-    shown |= {name: value for name, value in node.limits.items()}
-    return shown | _extensions(node)
+    return shown | node.limits | _extensions(node)
 
 
 def _described(child: SchemaNode, schema: Document) -> Document:

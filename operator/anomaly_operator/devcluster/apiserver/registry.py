@@ -268,10 +268,10 @@ class Registry:
     ) -> None:
         causes = list(object_checks.metadata_causes(kind, new))
         if old is not None:
-            causes += object_checks.update_causes(kind, new, old)
+            causes += object_checks.update_causes(new, old)
         if kind.is_custom:
             if old is None or not _only_metadata_changed(new, old):
-                causes += check(new, kind.schema)
+                causes += check(new, kind.schema, old=old)
                 if not causes:
                     causes += rule_causes(new, kind.schema, old=old)
         else:

@@ -43,8 +43,14 @@ def _has_type(value: Any, wanted: str) -> bool:
     return found == wanted or (wanted == "number" and found == "integer")
 
 
-def check(value: Any, schema: SchemaNode, *, path: str = "") -> Iterator[Cause]:
-    """Yield everything wrong with a value; nothing below a value of the wrong type is looked at."""
+def check(value: Any, schema: SchemaNode, *, path: str = "", old: Any = None) -> Iterator[Cause]:
+    """Yield everything wrong with a value; nothing below a value of the wrong type is looked at.
+
+    A value that is as it was before is not looked at either: what was stored may stay, though the
+    schema has become stricter since (ratcheting).
+    """
+    if old is not None and path and old == value:
+        return
     if value is None and (schema.nullable or not (schema.type or schema.int_or_string)):
         return
     if schema.int_or_string:
@@ -57,9 +63,9 @@ def check(value: Any, schema: SchemaNode, *, path: str = "") -> Iterator[Cause]:
     if not schema.loose and schema.limits:
         yield from check_limits(value, schema.limits, path=path)
     if isinstance(value, dict):
-        yield from _check_object(value, schema, path=path)
+        yield from _check_object(value, schema, path=path, old=old)
     elif isinstance(value, list):
-        yield from _check_list(value, schema, path=path)
+        yield from _check_list(value, schema, path=path, old=old)
 
 
 def _type_cause(path: str, value: Any, *, wanted: str) -> Cause:
@@ -74,22 +80,39 @@ def _quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def _check_object(value: dict[str, Any], schema: SchemaNode, *, path: str) -> Iterator[Cause]:
+def _check_object(
+    value: dict[str, Any], schema: SchemaNode, *, path: str, old: Any
+) -> Iterator[Cause]:
+    before = old if isinstance(old, dict) else {}
     for name in schema.required:
         if name not in value and not schema.loose:
             yield refusals.required(f"{path}.{name}" if path else name)
     for name, item in value.items():
         child = schema.child(name)
         if child is not None:
-            yield from check(item, child, path=f"{path}.{name}" if path else name)
+            place = f"{path}.{name}" if path else name
+            yield from check(item, child, path=place, old=before.get(name))
 
 
-def _check_list(value: list[Any], schema: SchemaNode, *, path: str) -> Iterator[Cause]:
+def _check_list(value: list[Any], schema: SchemaNode, *, path: str, old: Any) -> Iterator[Cause]:
     if schema.items is not None:
+        before = _by_key(old, schema)
         for index, item in enumerate(value):
-            yield from check(item, schema.items, path=f"{path}[{index}]")
+            earlier = before.get(_key(item, schema)) if before else None
+            yield from check(item, schema.items, path=f"{path}[{index}]", old=earlier)
     if not schema.loose and schema.list_type in {"map", "set"}:
         yield from _check_unique(value, schema, path=path)
+
+
+def _key(item: Any, schema: SchemaNode) -> tuple[str, ...]:
+    return tuple(str(item.get(name)) for name in schema.map_keys) if isinstance(item, dict) else ()
+
+
+def _by_key(old: Any, schema: SchemaNode) -> dict[tuple[str, ...], Any]:
+    """Return old entries by key: only lists that merge by key can be compared entry by entry."""
+    if not isinstance(old, list) or schema.list_type != "map":
+        return {}
+    return {_key(item, schema): item for item in old}
 
 
 def _check_unique(value: list[Any], schema: SchemaNode, *, path: str) -> Iterator[Cause]:

@@ -113,14 +113,13 @@ class ApiServer:
         """Listen; returns when requests are answered."""
         # Watches live as long as their clients; the runner cancels a handler whose client left.
         server = web.Server(self._handle, handler_cancellation=True)
-        self._runner = web.ServerRunner(server, access_log=None)
+        self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
         site = web.TCPSite(
             self._runner,
             self._host,
             self._port,
             ssl_context=self.authority.server_context(self._host),
-            shutdown_timeout=_SHUTDOWN_S,
             reuse_address=True,
         )
         await site.start()
@@ -172,10 +171,10 @@ class ApiServer:
             raise
         except (ConnectionResetError, BrokenPipeError):
             return web.Response(status=499)
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - a bug must answer 500, not hang a client
             _log.exception("request failed: %s %s", request.method, request.path)
-            refusal = Refusal(500, "InternalError", message=f"Internal error occurred: {problem!r}")
-            return answers.refusal_answer(refusal)
+            message = f"Internal error occurred: {problem!r}"
+            return answers.refusal_answer(Refusal(500, "InternalError", message=message))
 
     async def _answer(self, request: Any) -> web.StreamResponse:
         user = self._user(request)

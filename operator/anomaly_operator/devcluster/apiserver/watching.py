@@ -49,9 +49,12 @@ class WatchOptions:
                 "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless "
                 "sendInitialEvents is provided"
             )
+        seconds = query.get("timeoutSeconds") or "0"
+        if not seconds.removeprefix("-").isdecimal():
+            raise bad_request(f'strconv.ParseInt: parsing "{seconds}": invalid syntax')
         return cls(
             resource_version=query.get("resourceVersion", ""),
-            timeout_s=float(query.get("timeoutSeconds") or 0),
+            timeout_s=float(seconds),
             bookmarks=query.get("allowWatchBookmarks") in {"true", "1"},
             send_initial=None if send is None else send in {"true", "1"},
         )
