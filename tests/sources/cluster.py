@@ -75,6 +75,7 @@ class Cluster:
     asked: list[Asked] = field(default_factory=list)
 
     def respond(self, asked: Asked) -> Answer:
+        """Answer as API server and kubelet in one."""
         self.asked.append(asked)
         if asked.path == "/stats/summary":
             return self.kubelet
@@ -87,10 +88,12 @@ class Cluster:
         return Answer({"items": items, "metadata": {"resourceVersion": "1"}})
 
     def directory(self, url: str) -> Directory:
+        """Pods and nodes, through the official client."""
         configuration = client.Configuration(host=url)
         return Directory(Kube(client.ApiClient(configuration)))
 
     def source(self, url: str, account: Path, **settings: Any) -> KubeletSource:
+        """Make the source under test; it polls when told, not by itself."""
         parts = urlsplit(url)
         model = metricsource.KubeletSource.parse({"scheme": "http", "port": parts.port, **settings})
         return KubeletSource(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,7 @@ def test_reads_that_follow_each_other_neither_overlap_nor_leave_out(
     cuts = [END_S - 600, END_S - 433.7, END_S - 420, END_S - 1, END_S]
     parts = [
         ask(source, "memory_usage", start_s=a, end_s=b, namespaces=("bank",))
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+        for a, b in pairwise(cuts)
     ]
     found = np.concatenate([part.time_s for part in parts])
     assert np.array_equal(found, np.arange(END_S - 600, END_S, STEP_S))

@@ -26,6 +26,7 @@ from anomaly_operator.adapters.sources.table_problems import (
     TableError,
     header_problems,
     locate_problems,
+    time_of,
 )
 from anomaly_operator.engine.contract import Floats
 
@@ -173,18 +174,19 @@ class Table:
 
     def _written_times(self, column: pa.Array) -> Floats:
         """Parse times as people write them; with and without offset may stand side by side."""
-        column = pc.replace_substring_regex(column, "^([0-9-]{10})[tT]", r"\1T")
-        zoned = pc.match_substring_regex(column, _OFFSET + "|^[0-9-]{10}[T ][0-9:.]+[+-]")
-        if pc.all(zoned).as_py():
-            return seconds(pc.cast(column, pa.timestamp("ns", "UTC")))
-        if not pc.any(zoned).as_py():
-            return seconds(self._here(pc.cast(column, pa.timestamp("ns"))))
-        time_s = np.empty(len(column))
-        mask = zoned.to_numpy(zero_copy_only=False)
-        time_s[mask] = seconds(pc.cast(column.filter(zoned), pa.timestamp("ns", "UTC")))
-        local = pc.cast(column.filter(pc.invert(zoned)), pa.timestamp("ns"))
-        time_s[~mask] = seconds(self._here(local))
-        return time_s
+        zoned = pc.match_substring_regex(column, _OFFSET)
+        try:
+            if pc.all(zoned).as_py():
+                return seconds(pc.cast(column, pa.timestamp("ns", "UTC")))
+            if not pc.any(zoned).as_py():
+                return seconds(self._here(pc.cast(column, pa.timestamp("ns"))))
+        except pa.ArrowInvalid:
+            pass  # spelt in a way that Arrow does not know, or no time at all
+        zone = ZoneInfo(self._zone)
+        times = [time_of(written, zone) for written in column.to_pylist()]
+        if None in times:
+            raise pa.ArrowInvalid("a timestamp cannot be read")
+        return np.array(times, np.float64)
 
     def _here(self, local: pa.Array) -> pa.Array:
         """Place times without an offset; an hour that happens twice is taken as the first."""
