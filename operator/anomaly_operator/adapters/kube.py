@@ -8,6 +8,7 @@ know. Calls block; the controller runs them in threads.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
@@ -17,6 +18,8 @@ import urllib3
 from kubernetes import client, config
 
 from anomaly_operator.errors import AnomalyOperatorError
+
+logger = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 
@@ -54,6 +57,7 @@ CLUSTER_ROLE_BINDINGS = Resource(
     "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
 )
 POD_MONITORS = Resource("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")
+PROMETHEUS_RULES = Resource("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules")
 
 RESOURCES: Mapping[str, Resource] = {
     resource.kind: resource
@@ -75,6 +79,7 @@ RESOURCES: Mapping[str, Resource] = {
         ROLE_BINDINGS,
         CLUSTER_ROLE_BINDINGS,
         POD_MONITORS,
+        PROMETHEUS_RULES,
     )
 }
 
@@ -295,6 +300,8 @@ class Kube:
         content_type: str = "application/json",
         timeout: tuple[float, float] = REQUEST_TIMEOUT_S,
     ) -> urllib3.HTTPResponse:
+        # Method and path only: bodies may be large, and headers hold the token.
+        logger.debug("%s %s", method, path)
         shown = {key: value for key, value in (query or {}).items() if value}
         url = f"{path}?{urlencode(shown)}" if shown else path
         request = self._api.param_serialize(

@@ -14,6 +14,7 @@ import click
 
 from anomaly_operator.adapters.kube import Kube
 from anomaly_operator.controller.configuring import ENVIRONMENT_PREFIX, configure
+from anomaly_operator.controller.own_image import with_own_image
 from anomaly_operator.controller.running import Listening, run
 from anomaly_operator.reconcile.configuration import OperatorConfig
 
@@ -76,4 +77,5 @@ def command(
     flags = {name: value for name, value in settings.items() if value is not None}
     config = configure(file=file, environment=os.environ, flags=flags)
     api = Kube.connect(kubeconfig)
+    config = with_own_image(api, config, os.environ)
     asyncio.run(run(api, config, Listening(listen_address, listen_port)))

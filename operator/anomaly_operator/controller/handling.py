@@ -42,7 +42,7 @@ def registry(triggers: Triggers, access: Callable[[], Access]) -> kopf.OperatorR
         settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=PREFIX)
         settings.posting.enabled = False  # Events are ours: Normal or Warning, one a change
         settings.posting.reporting_component = FIELD_MANAGER
-        settings.watching.server_timeout = 300.0  # proxies cut longer silences
+        settings.watching.server_timeout = 300  # whole seconds; proxies cut longer silences
         settings.watching.connect_timeout = 10.0
         settings.networking.error_backoffs = (1, 2, 5, 10, 20)
 

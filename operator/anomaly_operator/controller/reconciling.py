@@ -79,9 +79,13 @@ class Reconciler:
 
     def _carry_out(self, key: str, observed: Observed) -> float | None:
         made = plan(observed)
+        unreported = None
         if not observed.status.conditions:
             # Before anything else: who waits for Ready must not take its absence for success.
-            self._report(observed, made)
+            try:
+                self._report(observed, made)
+            except KubeError as error:
+                unreported = error  # no reason to go without a worker; it is tried again
         uid = observed.metadata["uid"]
         try:
             self._hand.children(made)
@@ -95,6 +99,8 @@ class Reconciler:
         if observed.status.conditions:
             self._report(observed, made)
         self._note(key, observed, made)
+        if unreported is not None:
+            raise unreported
         return made.requeue_after_s
 
     def _report(self, observed: Observed, made: Plan) -> None:

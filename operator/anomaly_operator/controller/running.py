@@ -14,6 +14,7 @@ import kopf
 from prometheus_client import Gauge
 
 from anomaly_operator.adapters.kube import Kube, KubeError
+from anomaly_operator.controller.alert_rules import keep_alert_rules
 from anomaly_operator.controller.first_source import create_first_source
 from anomaly_operator.controller.handling import registry
 from anomaly_operator.controller.mirroring import Mirror
@@ -90,6 +91,7 @@ class Controller:
         while True:
             try:
                 await self._in_thread(create_first_source, self._api, self._config)
+                await self._in_thread(keep_alert_rules, self._api, self._config)
                 for key in await self._in_thread(self._reconciler.detectors):
                     self._queue.trigger(key)
             except KubeError as error:

@@ -37,8 +37,8 @@ class OperatorConfig(BaseModel):
     namespace: str = Field(default="anomaly-system", min_length=1)
     """Namespace the operator and its workers run in."""
 
-    worker_image: str = Field(default="anomaly-operator:latest", min_length=1)
-    """Image of the workers; the operator's own image is right."""
+    worker_image: str = ""
+    """Image of the workers; empty is the operator's own."""
 
     worker_image_pull_policy: str = Field(default="", pattern="^(|Always|IfNotPresent|Never)$")
     """Pull policy of the workers' image; empty leaves it to Kubernetes."""
@@ -104,10 +104,10 @@ class OperatorConfig(BaseModel):
     """Whether each worker gets a NetworkPolicy."""
 
     pod_monitors: bool = True
-    """Whether each detector gets a PodMonitor where the Prometheus Operator is installed."""
+    """Whether PodMonitors and the alert rules are made where the Prometheus Operator is installed."""
 
     pod_monitor_labels: dict[str, str] = Field(default_factory=dict)
-    """Labels put on PodMonitors, for Prometheuses that select by label."""
+    """Labels put on PodMonitors and the PrometheusRule, for Prometheuses that select by label."""
 
     resync_interval_s: float = Field(default=300.0, gt=0)
     """How often everything is looked at again, whatever events came; seconds."""

@@ -21,6 +21,7 @@ from anomaly_operator.reconcile.quantities import render_bytes
 JOB_PATH = "/etc/anomaly/job"
 SECRETS_PATH = "/etc/anomaly/secrets"
 DATA_PATH = "/var/lib/anomaly"
+ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # where Kubernetes mounts it
 CONTAINER = "worker"
 DATA_VOLUME = "data"
 REFUSED_AT = f"{PREFIX}/refused-at"
@@ -153,6 +154,8 @@ def _environment(config: OperatorConfig) -> list[Body]:
         "POD_IP": "status.podIP",
     }
     values = {
+        # Said rather than assumed: nodes that are no containers have their mounts elsewhere.
+        "ANOMALY_SERVICE_ACCOUNT": ACCOUNT_PATH,
         "ANOMALY_JOB_POLL_INTERVAL": f"{config.worker_poll_interval_s:g}",
         "ANOMALY_STATUS_INTERVAL": f"{config.worker_status_interval_s:g}",
         **config.worker_environment,
