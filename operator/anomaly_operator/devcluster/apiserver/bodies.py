@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import yaml
 
+from anomaly_operator.devcluster.apiserver.protobuf_bodies import read_protobuf
 from anomaly_operator.devcluster.apiserver.refusals import bad_request, unsupported_media
 
 JSON_PATCH = "application/json-patch+json"
@@ -14,6 +15,7 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 _YAML = {"application/yaml", "text/yaml", "application/x-yaml", APPLY_PATCH}
 
 
@@ -37,8 +39,10 @@ def read_body(raw: bytes, content_type: str) -> Any:
     if not raw.strip():
         return {}
     media = media_type(content_type)
-    if media in {"application/vnd.kubernetes.protobuf", "application/cbor"}:
-        raise unsupported_media(("application/json", "application/yaml"))
+    if media == PROTOBUF:
+        return read_protobuf(raw)
+    if media == "application/cbor":
+        raise unsupported_media(("application/json", "application/yaml", PROTOBUF))
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as problem:
