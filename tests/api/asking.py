@@ -39,10 +39,15 @@ class Server:
     """An API server on which the CRDs of this version are installed."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        api = config.new_client_from_config(config_file=str(kubeconfig))
-        self._objects = client.CustomObjectsApi(api)
-        self._definitions = client.ApiextensionsV1Api(api)
+        self._client = config.new_client_from_config(config_file=str(kubeconfig))
+        self._objects = client.CustomObjectsApi(self._client)
+        self._definitions = client.ApiextensionsV1Api(self._client)
         self._made = 0
+
+    def close(self) -> None:
+        """Close the connections, so that the server can end."""
+        self._client.rest_client.pool_manager.clear()
+        self._client.close()
 
     def install(self) -> None:
         """Create the CRDs, and wait until they are served."""

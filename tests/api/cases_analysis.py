@@ -417,12 +417,14 @@ RULE_CASES = (
         ruled(scope={"pod": {"filterId": "a", "values": ["b"]}}),
         f"{_RULE}.scope.pod",
         "give either filterId or values, and not both",
+        field=f"{_RULE}.scope[pod]",
     ),
     Case(
         "a scope with neither filter nor values",
         ruled(scope={"pod": {}}),
         f"{_RULE}.scope.pod",
         "give either filterId or values, and not both",
+        field=f"{_RULE}.scope[pod]",
     ),
     Case(
         "a wildcard in the middle",

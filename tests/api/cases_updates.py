@@ -196,6 +196,11 @@ ACCEPTED_UPDATES = (
         detector(target={"kind": "Pod", "namespaces": ["b", "a"]}),
     ),
     Update(
+        "influencers in another order",
+        detector(influencers=["node", "pod"]),
+        detector(influencers=["pod", "node"]),
+    ),
+    Update(
         "an empty list of namespaces",
         detector(),
         detector(target={"kind": "Pod", "namespaces": [], "nodeNames": []}),

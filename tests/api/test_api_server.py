@@ -40,8 +40,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("apiserver")
     with _kubeconfig(folder) as kubeconfig:
         server = Server(kubeconfig)
-        server.install()
-        yield server
+        try:
+            server.install()
+            yield server
+        finally:
+            server.close()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

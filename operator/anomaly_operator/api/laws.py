@@ -90,9 +90,19 @@ def unchanged(field: str, *, optional: bool = False, value: Callable[[str], str]
     return Law(same, f"{field} {IMMUTABLE}", field)
 
 
-def or_empty(field: str) -> str:
-    """CEL for a list that may be absent: absent and empty are the same."""
-    return f"(has({field}) ? {field} : [])"
+def unchanged_set(field: str, *, optional: bool = False) -> Law:
+    """Return the law that a set of the spec keeps its members, in whatever order.
+
+    An empty set and none are the same, unless the field is ``optional``: then none has a meaning of
+    its own.
+    """
+    now, then = f"self.{field}", f"oldSelf.{field}"
+    if not optional:
+        now, then = (f"(has({field}) ? {field} : [])" for field in (now, then))
+    same = f"size({now}) == size({then}) && {now}.all(one, one in {then})"
+    if optional:
+        same = f"has({now}) == has({then}) && (!has({now}) || ({same}))"
+    return Law(same, f"{field} {IMMUTABLE}", field)
 
 
 @dataclass(frozen=True, slots=True)

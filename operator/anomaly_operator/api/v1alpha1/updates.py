@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from anomaly_operator.api.laws import IMMUTABLE, Law, mebibytes, or_empty, seconds, unchanged
+from anomaly_operator.api.laws import IMMUTABLE, Law, mebibytes, seconds, unchanged, unchanged_set
 from anomaly_operator.api.quantities import MIB
 from anomaly_operator.api.v1alpha1.consistency import by_of, function_of
 from anomaly_operator.errors import Problem
@@ -39,23 +39,15 @@ MEMORY_IN_USE = Law(
 
 UPDATE_LAWS = (
     unchanged("target.kind"),
-    Law(
-        f"{or_empty('self.target.namespaces')} == {or_empty('oldSelf.target.namespaces')}",
-        f"target.namespaces {IMMUTABLE}",
-        "target.namespaces",
-    ),
+    unchanged_set("target.namespaces"),
     unchanged("target.namespaceSelector", optional=True),
     unchanged("target.selector", optional=True),
-    Law(
-        f"{or_empty('self.target.nodeNames')} == {or_empty('oldSelf.target.nodeNames')}",
-        f"target.nodeNames {IMMUTABLE}",
-        "target.nodeNames",
-    ),
+    unchanged_set("target.nodeNames"),
     unchanged("sourceRef", optional=True),
     unchanged("start", optional=True),
     unchanged("bucketSpan", value=seconds),
     unchanged("partitionField", optional=True),
-    unchanged("influencers", optional=True),
+    unchanged_set("influencers", optional=True),
     unchanged("queryDelay", value=seconds),
     unchanged("frequency", optional=True, value=seconds),
     unchanged("perPartitionCategorization.enabled"),
