@@ -373,6 +373,31 @@ def test_a_cluster_without_a_source_gets_one_and_a_detector_without_one_says_so(
     eventually(cluster.stateful_set, what="its worker")
 
 
+def test_filters_and_sources_say_who_uses_them(cluster: Cluster, operator: Operator):
+    cluster.apply(
+        {
+            "apiVersion": "anomaly-operator.dev/v1alpha1",
+            "kind": "AnomalyFilter",
+            "metadata": {"name": "batch", "namespace": SYSTEM},
+            "spec": {"items": ["batch-*"]},
+        }
+    )
+    rule = {"scope": {"pod": {"filterId": "batch"}}}
+    cluster.apply(detector(detectors=[{"metric": "memory_usage", "customRules": [rule]}]))
+
+    def used(resource: kube.Resource, name: str, *, namespace: str = "") -> Body:
+        found = cluster.admin.get(resource, name, namespace=namespace) or {}
+        status: Body = found.get("status") or {}
+        return status if status.get("usedByCount") else {}
+
+    status = eventually(
+        lambda: used(kube.ANOMALY_FILTERS, "batch", namespace=SYSTEM), what="the filter is used"
+    )
+    assert status["usedBy"] == ["memory"]
+    assert [(c["type"], c["status"]) for c in status["conditions"]] == [("Ready", "True")]
+    eventually(lambda: used(kube.METRIC_SOURCES, "kubelet"), what="the source is used")
+
+
 def test_sigterm_ends_it_cleanly(cluster: Cluster, operator: Operator):
     opened(cluster)
     assert operator.get("/healthz") == (200, "ok\n")

@@ -243,6 +243,11 @@ def test_the_operator_has_no_right_it_does_not_use(cluster: Cluster, base: list[
         }
     )
     eventually(lambda: len(cluster.children(uid)) == 10, what="all children and the claim")
+    cluster.kubectl("apply", "-f", "manifests/samples/filter-batch.yaml")
+    eventually(
+        lambda: "anomalyfilters/batch-pods/status" in operator.log.read_text(encoding="utf-8"),
+        what="the filter's status",
+    )
     eventually(lambda: "0 of 1" in cluster.condition("Ready")["message"], what="a status")
     cluster.admin.delete(kube.ANOMALY_DETECTORS, "memory", namespace=SYSTEM)
     eventually(lambda: not cluster.children(uid), what="all gone")

@@ -23,6 +23,9 @@ class Triggers(Protocol):
     def trigger(self, key: str) -> None:
         """Look at one detector soon."""
 
+    def trigger_referents(self) -> None:
+        """Count anew who uses which filter and source."""
+
     def trigger_namespace(self, namespace: str) -> None:
         """Look at all detectors of a namespace soon; "" is all there are."""
 
@@ -47,16 +50,20 @@ def registry(triggers: Triggers, access: Callable[[], Access]) -> kopf.OperatorR
         settings.networking.error_backoffs = (1, 2, 5, 10, 20)
 
     @kopf.on.event(GROUP, VERSION, "anomalydetectors", registry=handlers)
-    async def detector(namespace: str | None, name: str | None, **_: Any) -> None:
+    async def detector(namespace: str | None, name: str | None, type: Any, **_: Any) -> None:  # noqa: A002 - kopf's name
         triggers.trigger(f"{namespace}/{name}")
+        if type != "MODIFIED":  # who is changed may use others too; the next resync sees it
+            triggers.trigger_referents()
 
     @kopf.on.event(GROUP, VERSION, "anomalyfilters", registry=handlers)
     async def anomaly_filter(namespace: str | None, **_: Any) -> None:
         triggers.trigger_namespace(namespace or "")
+        triggers.trigger_referents()
 
     @kopf.on.event(GROUP, VERSION, "metricsources", registry=handlers)
     async def source(**_: Any) -> None:
         triggers.trigger_namespace("")
+        triggers.trigger_referents()
 
     return handlers
 

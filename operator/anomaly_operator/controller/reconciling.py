@@ -11,6 +11,7 @@ from anomaly_operator.adapters.kube import Body, Kube, KubeError
 from anomaly_operator.controller.applying import Hand
 from anomaly_operator.controller.mirroring import Mirror
 from anomaly_operator.controller.observing import observe
+from anomaly_operator.controller.referring import report_referents
 from anomaly_operator.controller.telemetry import Telemetry
 from anomaly_operator.reconcile.configuration import OperatorConfig
 from anomaly_operator.reconcile.planning import plan
@@ -31,6 +32,10 @@ class Reconciler:
         self._telemetry = telemetry
         self._hand = Hand(api, mirror, telemetry)
         self._refused: dict[str, str] = {}  # what the API server said when last asked, by UID
+
+    def report_referents(self) -> None:
+        """Write who uses which filter and source, where it is new."""
+        report_referents(self._api, self._hand)
 
     def reconcile(self, key: str) -> float | None:
         """Look at one detector; returns in how many seconds to look again, or None."""

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _WORKERS = 4  # looks under way at once; each is a few requests
 _RETRY_S = 5.0  # while the CRDs or the API server are not there
+_REFERENTS = "filters and sources"  # a key of the queue that is no detector
+_REFERENTS_S = 1.0  # they come in one apply with their detectors; one count does for all
 _WATCHER = "watcher for anomalydetectors."  # kopf's name of the task that watches detectors
 
 
@@ -69,6 +71,10 @@ class Controller:
         """Look at one detector soon."""
         self._queue.trigger(key)
 
+    def trigger_referents(self) -> None:
+        """Count anew who uses which filter and source."""
+        self._queue.trigger(_REFERENTS, after_s=_REFERENTS_S)
+
     def trigger_namespace(self, namespace: str) -> None:
         """Look at all known detectors of a namespace soon; "" is all there are."""
         for key in self.telemetry.known():
@@ -94,6 +100,7 @@ class Controller:
                 await self._in_thread(keep_alert_rules, self._api, self._config)
                 for key in await self._in_thread(self._reconciler.detectors):
                     self._queue.trigger(key)
+                self.trigger_referents()
             except KubeError as error:
                 logger.warning("cannot list detectors: %s", error)
                 await asyncio.sleep(_RETRY_S)
@@ -151,6 +158,9 @@ class Controller:
         await self.resync()
 
     async def _look(self, key: str) -> float | None:
+        if key == _REFERENTS:
+            await self._in_thread(self._reconciler.report_referents)
+            return None
         again_s: float | None = await self._in_thread(self._reconciler.reconcile, key)
         return again_s
 

@@ -104,7 +104,7 @@ class OperatorConfig(BaseModel):
     """Whether each worker gets a NetworkPolicy."""
 
     pod_monitors: bool = True
-    """Whether PodMonitors and the alert rules are made where the Prometheus Operator is installed."""
+    """Whether PodMonitors and a PrometheusRule are made where those kinds are served."""
 
     pod_monitor_labels: dict[str, str] = Field(default_factory=dict)
     """Labels put on PodMonitors and the PrometheusRule, for Prometheuses that select by label."""

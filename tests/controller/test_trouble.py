@@ -1,0 +1,73 @@
+"""An API server that is slow, absent, forgetful or strict; nothing is lost and nothing storms."""
+
+from __future__ import annotations
+
+import signal
+
+from anomaly_operator.adapters import kube
+from tests.support.operating import SYSTEM, Cluster, Operator, detector
+from tests.support.processes import eventually
+
+
+def test_watches_that_have_expired_are_begun_again(cluster: Cluster, operator: Operator):
+    """After a compaction old versions cannot be watched from; changes are still seen."""
+    cluster.apply(detector())
+    made = eventually(cluster.stateful_set, what="a worker")
+    cluster.api.compact()
+    cluster.apply(detector("second"))
+    eventually(lambda: cluster.stateful_set("second"), what="the second one's worker")
+    name = made["metadata"]["name"]
+    cluster.admin.delete(kube.SERVICES, name, namespace=SYSTEM)
+    eventually(
+        lambda: cluster.admin.get(kube.SERVICES, name, namespace=SYSTEM), what="the service again"
+    )
+
+
+def test_a_refused_child_is_told_in_the_status_until_it_is_accepted(
+    cluster: Cluster, operator: Operator
+):
+    """A right that is missing stands for whatever refuses a part: admission, quota, RBAC."""
+    role = cluster.admin.get(kube.ROLES, "anomaly-operator", namespace=SYSTEM)
+    assert role is not None
+    body = {
+        "apiVersion": role["apiVersion"],
+        "kind": "Role",
+        "metadata": {"name": "anomaly-operator", "namespace": SYSTEM},
+    }
+    without = [rule for rule in role["rules"] if rule["apiGroups"] != ["apps"]]
+    without.append({"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["list"]})
+    cluster.admin.apply({**body, "rules": without}, field_manager="a-user")
+    cluster.apply(detector())
+    ready = eventually(
+        lambda: (c := cluster.condition("Ready")).get("reason") == "ChildrenRefused" and c,
+        what=f"refused: {cluster.status()}",
+    )
+    assert "statefulsets" in ready["message"]
+    assert cluster.status()["state"] == "failed"
+    cluster.admin.apply({**body, "rules": role["rules"]}, field_manager="a-user")
+    eventually(cluster.stateful_set, what="the worker, once it may")
+    eventually(lambda: cluster.status()["state"] == "opening", what="opening")
+
+
+def test_a_stalled_detector_is_counted_and_others_go_on(cluster: Cluster, operator: Operator):
+    cluster.apply(detector("stuck", sourceRef={"name": "nowhere"}))
+    cluster.apply(detector("fine"))
+    eventually(lambda: cluster.stateful_set("fine"), what="the other one's worker")
+    eventually(
+        lambda: cluster.condition("Stalled", "stuck").get("reason") == "SourceNotFound",
+        what="the first one stalled",
+    )
+    assert operator.metric("anomaly_operator_detectors_stalled") == 1.0
+
+
+def test_an_operator_that_was_stopped_for_a_while_catches_up(cluster: Cluster, operator: Operator):
+    """SIGSTOP stands for a node that freezes; what happened meanwhile is seen after."""
+    cluster.apply(detector("before"))
+    before = eventually(lambda: cluster.stateful_set("before"), what="a worker")
+    operator.process.send_signal(signal.SIGSTOP)
+    uid = before["metadata"]["labels"]["anomaly-operator.dev/detector-uid"]
+    cluster.admin.delete(kube.ANOMALY_DETECTORS, "before", namespace=SYSTEM)
+    cluster.apply(detector("after"))
+    operator.process.send_signal(signal.SIGCONT)
+    eventually(lambda: cluster.stateful_set("after"), what="the new one's worker")
+    eventually(lambda: not cluster.children(uid), what="the old one's children gone")
