@@ -33,16 +33,17 @@ class Gathered:
         self._numbers: dict[Kind, dict[tuple[str, ...], int]] = {}
         self._newest_s: dict[Kind, list[float]] = {}
         self._rounds: dict[Kind, list[tuple[float, NDArray[np.int32], Floats, Floats]]] = {}
+        self._arrived_s: dict[Kind, list[float]] = {}  # of each round, as read() reckons time
 
     def want(self, kind: Kind) -> bool:
         """Gather a kind from now on; True where it is new."""
         if kind in self._things:
             return False
         self._things[kind], self._numbers[kind] = [], {}
-        self._newest_s[kind], self._rounds[kind] = [], []
+        self._newest_s[kind], self._rounds[kind], self._arrived_s[kind] = [], [], []
         return True
 
-    def add(self, found: Iterable[Entry], now_s: float) -> None:
+    def add(self, found: Iterable[Entry], now_s: float, *, arrived_s: float) -> None:
         """Take one round; a value that was served before is left out."""
         rows: dict[Kind, list[tuple[int, float, float]]] = {kind: [] for kind in self._things}
         for entry in found:
@@ -61,18 +62,25 @@ class Gathered:
             table = np.array(some, np.float64).reshape(-1, 3)
             index = table[:, 0].astype(np.int32)
             self._rounds[kind].append((now_s, index, table[:, 1], table[:, 2]))
+            self._arrived_s[kind].append(max([arrived_s, *self._arrived_s[kind][-1:]]))
             self._trim(kind, now_s)
 
     def between(self, kind: Kind, start_s: float, end_s: float) -> Columns:
-        """Values taken in [start, end)."""
-        rounds = self._rounds.get(kind, [])
+        """Values that came in during [start, end), however long before they were taken.
+
+        A kubelet serves a value up to 19 s after it was taken. Whoever reads again and again, each
+        time from where the last read ended, would miss most of them by their own times.
+        """
+        arrived_s = self._arrived_s.get(kind, [])
+        rounds = [
+            one
+            for one, at_s in zip(self._rounds.get(kind, []), arrived_s, strict=True)
+            if start_s <= at_s < end_s
+        ]
         index = np.concatenate([one[1] for one in rounds] or [np.empty(0, np.int32)])
         time_s = np.concatenate([one[2] for one in rounds] or [np.empty(0)])
         value = np.concatenate([one[3] for one in rounds] or [np.empty(0)])
-        chosen = (time_s >= start_s) & (time_s < end_s)
-        return Columns(
-            tuple(self._things.get(kind, ())), index[chosen], time_s[chosen], value[chosen]
-        )
+        return Columns(tuple(self._things.get(kind, ())), index, time_s, value)
 
     def has(self, kind: Kind) -> bool:
         """Whether anything of a kind was seen lately."""
@@ -81,7 +89,7 @@ class Gathered:
     def _trim(self, kind: Kind, now_s: float) -> None:
         rounds = self._rounds[kind]
         old = sum(1 for one in rounds if one[0] < now_s - self._kept_s)
-        del rounds[:old]
+        del rounds[:old], self._arrived_s[kind][:old]
         if len(self._things[kind]) > MANY:
             self._forget(kind)
 

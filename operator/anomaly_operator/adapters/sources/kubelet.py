@@ -111,7 +111,7 @@ class KubeletSource:
         self._connection.close()
 
     def read(self, request: ReadRequest) -> Samples:
-        """Values taken in [start, end) and gathered by now. Raises SourceUnavailable."""
+        """Values that came in during [start, end). Raises SourceUnavailable."""
         if request.metric not in CATALOGUE:
             raise SourceUnavailable(
                 f"{self._place}: have no metric '{request.metric}'; "
@@ -147,7 +147,7 @@ class KubeletSource:
             with self._lock:
                 self._error, self._coverage = error, coverage
                 self._told = {entry.kind for entry in found} or self._told
-                self._gathered.add(found, self._clock())
+                self._gathered.add(found, self._clock(), arrived_s=time.time())
 
     def _run(self) -> None:
         while not self._stopped.wait(self._poll_s):
