@@ -107,6 +107,7 @@ class Observation:
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
         self._before: dict[str, tuple[float, int, int]] = {}
+        self._rates: dict[str, dict[str, float]] = {}
 
     def entities(self, kind: str, *, namespace: str) -> list[Entity]:
         """Pods of a namespace, or the node, with what their metrics are now."""
@@ -129,14 +130,15 @@ class Observation:
         if use is not None:
             levels["memory_usage"] = float(use.use.rss_bytes)
         if traffic is not None:
-            counters = traffic.traffic
-            now = (traffic.time_s, counters.received_bytes, counters.sent_bytes)
-            before = self._before.get(uid)
-            if before is not None and now[0] > before[0]:
+            now = (traffic.time_s, traffic.traffic.received_bytes, traffic.traffic.sent_bytes)
+            before = self._before.setdefault(uid, now)
+            if now[0] > before[0]:
                 elapsed_s = now[0] - before[0]
-                levels["network_in"] = (now[1] - before[1]) / elapsed_s
-                levels["network_out"] = (now[2] - before[2]) / elapsed_s
-            self._before[uid] = now
+                rates = ((now[1] - before[1]) / elapsed_s, (now[2] - before[2]) / elapsed_s)
+                self._rates[uid] = dict(zip(METRICS[1:], rates, strict=True))
+                self._before[uid] = now
+        # A figure stands until it is refreshed.
+        levels |= self._rates.get(uid, {})
         return levels
 
 

@@ -269,6 +269,7 @@ class PodRun:
         }
         if volumes.TOKEN_MOUNT in mounts:
             values["KUBECONFIG"] = str(self._write_kubeconfig(root))
+            values["ANOMALY_SERVICE_ACCOUNT"] = str(root / volumes.TOKEN_MOUNT.strip("/"))
         return values
 
     def _write_kubeconfig(self, root: Path) -> Path:
