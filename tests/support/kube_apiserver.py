@@ -72,21 +72,28 @@ def running_kube_apiserver(programs: Path, folder: Path) -> Iterator[Path]:
         "--authorization-mode=Node,RBAC",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--allow-privileged=true",
+        "--kubelet-preferred-address-types=InternalIP",
     ]
     kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(yaml.safe_dump(_kubeconfig(server, token)), encoding="utf-8")
     with _running(etcd, folder / "etcd.log"), _running(api, folder / "kube-apiserver.log") as alive:
         _wait_until_ready(server, token, alive, folder / "kube-apiserver.log")
+        # At its first start the server makes an authority of its own, and leaves it here.
+        authority = folder / "certs" / "apiserver.crt"
+        kubeconfig.write_text(
+            yaml.safe_dump(_kubeconfig(server, token, authority)), encoding="utf-8"
+        )
         yield kubeconfig
 
 
-def _kubeconfig(server: str, token: str) -> dict[str, object]:
-    # The serving certificate is made by the server itself at start; nobody can verify it.
+def _kubeconfig(server: str, token: str, authority: Path) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
-            {"name": "real", "cluster": {"server": server, "insecure-skip-tls-verify": True}}
+            {
+                "name": "real",
+                "cluster": {"server": server, "certificate-authority": str(authority)},
+            }
         ],
         "users": [{"name": "admin", "user": {"token": token}}],
         "contexts": [{"name": "real", "context": {"cluster": "real", "user": "admin"}}],
