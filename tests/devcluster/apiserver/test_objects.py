@@ -28,7 +28,10 @@ def config_map(name: str, **labels: str) -> dict[str, Any]:
 
 
 def pod(name: str, **spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}], **spec}}
+    return {
+        "metadata": {"name": name},
+        "spec": {"containers": [{"name": "c", "image": "i"}], **spec},
+    }
 
 
 def test_a_created_object_gets_identity_and_time(api: httpx.Client) -> None:
@@ -248,10 +251,17 @@ def test_strategic_patches_are_for_built_in_kinds(api: httpx.Client, widgets: st
 def test_tables_hold_the_columns_of_the_definition(api: httpx.Client, widgets: str) -> None:
     made(api, widgets, widget("table", color="red"))
     condition = {"type": "Ready", "status": "True"}
-    api.patch(f"{widgets}/table/status", json={"status": {"conditions": [condition]}}, headers=MERGE)
+    api.patch(
+        f"{widgets}/table/status", json={"status": {"conditions": [condition]}}, headers=MERGE
+    )
     accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
     table = api.get(f"{widgets}/table", headers={"Accept": accept}).json()
-    assert [each["name"] for each in table["columnDefinitions"]] == ["Name", "Color", "Ready", "Age"]
+    assert [each["name"] for each in table["columnDefinitions"]] == [
+        "Name",
+        "Color",
+        "Ready",
+        "Age",
+    ]
     assert table["rows"][0]["cells"][:3] == ["table", "red", "True"]
     assert table["rows"][0]["cells"][3].endswith("s")
 
@@ -336,7 +346,8 @@ def test_workloads_must_select_their_own_pods(api: httpx.Client) -> None:
     template = {"metadata": {"labels": {"a": "c"}}, "spec": pod("x")["spec"]}
     spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
     answer = api.post(
-        "/apis/apps/v1/namespaces/default/deployments", json={"metadata": {"name": "d"}, "spec": spec}
+        "/apis/apps/v1/namespaces/default/deployments",
+        json={"metadata": {"name": "d"}, "spec": spec},
     )
     assert "`selector` does not match template `labels`" in answer.json()["message"]
 
