@@ -55,6 +55,7 @@ class ReadRequest:
     end_s: float
     step_s: float  # resolution wanted; a source may answer finer
     scope: Scope
+    labels: tuple[str, ...] = ()  # wanted beside who it is: zone, instance-type, Kubernetes labels
 
 
 @dataclass(frozen=True, slots=True)

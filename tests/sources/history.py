@@ -103,7 +103,12 @@ def history() -> str:
         for ksm in twice
     }
     pod_labels = {
-        (("namespace", "shop"), ("pod", DB), ("label_app_kubernetes_io_name", "db")): constant(1)
+        (
+            ("namespace", "shop"),
+            ("pod", DB),
+            ("label_app_kubernetes_io_name", "db"),
+            ("label_team", "data"),
+        ): constant(1)
     }
     nodes = {
         "node_memory_MemTotal_bytes": ("gauge", {(("instance", "10.0.0.1:9100"),): constant(800)}),
@@ -118,6 +123,13 @@ def history() -> str:
         "kube_node_info": (
             "gauge",
             {(("node", "n1"), ("internal_ip", "10.0.0.1"), *ksm): constant(1) for ksm in twice},
+        ),
+        "kube_node_labels": (
+            "gauge",
+            {
+                (("node", node), ("label_topology_kubernetes_io_zone", zone)): constant(1)
+                for node, zone in (("n1", "a"), ("n2", "b"))
+            },
         ),
         "node_network_receive_bytes": (
             "counter",

@@ -197,6 +197,17 @@ def test_a_namespaced_detector_sees_its_own_pods_alone(
     assert [labels["pod"] for labels in selected.series] == ["a"]
 
 
+def test_labels_come_where_they_are_asked_for(cluster: Cluster, url: str, tmp_path: Path) -> None:
+    cluster.pods = [pod("shop", "db-0", "n1", labels={"team": "data", "other": "x"})]
+    cluster.kubelet = Answer(summary("n1", [stats_pod("shop", "db-0", memory=memory(5, T1))]))
+    source = cluster.source(url, tmp_path)
+    request = ReadRequest("memory_usage", "pod", 0.0, 1e10, 60.0, Scope("Pod"), ("team",))
+    (labels,) = source.read(request).series
+    source.close()
+    assert labels["team"] == "data"
+    assert "other" not in labels
+
+
 def test_a_node_that_does_not_answer_is_named_and_the_others_are_read(
     cluster: Cluster, url: str, tmp_path: Path
 ) -> None:

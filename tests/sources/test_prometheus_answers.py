@@ -262,7 +262,7 @@ def tls(tmp_path: Path) -> Iterator[str]:
     """A server with a certificate of its own making, for the name prom.test."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "prom.test")])
-    now = dt.dt.now(dt.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -134,6 +134,20 @@ def test_containers_have_series_of_their_own(source: PrometheusSource) -> None:
     assert {labels["container"] for labels in samples.series} == {"app", "db", "agent"}
 
 
+def test_zones_and_kubernetes_labels_come_where_they_are_asked_for(
+    source: PrometheusSource,
+) -> None:
+    wanted = ("team", "zone")
+    scope = Scope("Pod", ("shop",))
+    request = ReadRequest("memory_usage", "pod", END_S - 600, END_S, 60.0, scope, wanted)
+    found = {labels["pod"]: labels for labels in source.read(request).series}
+    assert (found[DB]["zone"], found[DB]["team"]) == ("b", "data")
+    assert found[NEW]["zone"] == "a"
+    assert "team" not in found[NEW]
+    nodes = ReadRequest("memory_usage", "node", END_S - 600, END_S, 60.0, Scope("Node"), wanted)
+    assert source.read(nodes).series == ({"node": "n1", "zone": "a"},)
+
+
 def test_nodes_are_named_as_the_cluster_names_them(source: PrometheusSource) -> None:
     memory = ask(source, "memory_usage", "node", start_s=END_S - 600)
     assert memory.series == ({"node": "n1"},)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -95,7 +96,9 @@ def command(
         except OSError as error:
             message = f"{error.filename or output}: {error.strerror or error}"
             raise click.ClickException(message) from None
-    show(summary, Console(), {index: one.metric for index, one in enumerate(spec.detectors)})
+    # Rich takes what is no terminal to be 80 columns wide; a file or a pipe is as wide as need be.
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    show(summary, console, {index: one.metric for index, one in enumerate(spec.detectors)})
     click.echo(f"results: {output}")
 
 

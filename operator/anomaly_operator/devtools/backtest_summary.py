@@ -93,8 +93,8 @@ def severity_of(score: float) -> str:
 
 
 def show(summary: Summary, console: Console, metrics: Mapping[int, str]) -> None:
-    """Print the summary."""
-    console.print(rendered(summary, metrics))
+    """Print the summary; no line is broken that is not to be."""
+    console.print(rendered(summary, metrics), soft_wrap=False)
 
 
 def rendered(summary: Summary, metrics: Mapping[int, str]) -> RenderableType:
@@ -128,7 +128,7 @@ def rendered(summary: Summary, metrics: Mapping[int, str]) -> RenderableType:
 def alerts_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
     """Alerts that would have fired, the worst of them, in order of time."""
     title = f"Would have fired ({min(SHOWN, summary.alerts)} of {summary.alerts})"
-    table = Table("from", "until", "score", "metric", "entity", "what", title=title, box=None)
+    table = columns(title, "from", "until", "score", "metric", "entity", "what")
     for alert in sorted(summary.top, key=lambda one: one.start_s):
         record = alert.worst
         table.add_row(
@@ -144,15 +144,28 @@ def alerts_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
 
 def entities_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
     """Entities with the highest scores."""
-    table = Table("entity", "metric", "score", "at", "what", title="Worst entities", box=None)
+    table = columns("Worst entities", "at", "score", "metric", "entity", "what")
     worst = nlargest(SHOWN, summary.worst.values(), key=lambda one: one.initial_record_score)
     for record in worst:
         table.add_row(
-            entity(record.series),
-            metrics[record.detector_index],
-            f"{record.initial_record_score:.0f}",
             written(record.timestamp_s),
+            f"{record.initial_record_score:.0f}",
+            metrics[record.detector_index],
+            entity(record.series),
             record.summary,
+        )
+    return table
+
+
+def columns(title: str, *names: str) -> Table:
+    """Make a table in which only entities may be broken over lines."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in names:
+        table.add_column(
+            name,
+            no_wrap=name != "entity",
+            overflow="fold",
+            justify="right" if name == "score" else "left",
         )
     return table
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from anomaly_operator.engine.bucketing import Bucketing, BucketingSettings, SampleCounts
 from anomaly_operator.engine.contract import Block, DetectorSettings
-from anomaly_operator.engine.identity import place
+from anomaly_operator.engine.identity import KNOWN, place
 from anomaly_operator.ports import (
     Coverage,
     MetricSource,
@@ -64,6 +64,8 @@ class Gathering:
         self._scope = settings.scope
         self._share = share
         self._step_s = settings.step_s
+        fields = (settings.job.spec.partition_field, *settings.analysis.influencers)
+        self._labels = tuple(sorted({one for one in fields if one and one not in KNOWN}))
         self._staleness_s = max(_STALENESS_S, _STALE_STEPS * settings.step_s)
         self._detectors = settings.analysis.detectors
         self._bucketings = {
@@ -89,6 +91,7 @@ class Gathering:
                 end_s=through_s,
                 step_s=self._step_s,
                 scope=self._scope,
+                labels=self._labels,
             )
         )
         self.coverage[detector_index] = samples.problems

@@ -23,7 +23,7 @@ def node_naming(directory: Directory, request: ReadRequest) -> Naming:
             return None
         if node is None or not matches(request.scope.selector, node.labels):
             return None
-        return {"node": entry.node, **placing(node)}
+        return {"node": entry.node, **wanted(node.labels, request), **placing(node)}
 
     return name
 
@@ -52,7 +52,8 @@ def pod_naming(directory: Directory, request: ReadRequest, seen: Collection[Entr
             return None
         if pod.host_network and entry.metric != "memory_usage":
             return None  # its interfaces are the node's
-        return pod_labels(entry, pod, nodes.get(entry.node))
+        named = pod_labels(entry, pod, nodes.get(entry.node))
+        return {**wanted(pod.labels, request), **named}
 
     return name
 
@@ -69,6 +70,11 @@ def pod_labels(entry: Entry, pod: PodInfo, node: NodeInfo | None) -> dict[str, s
     if entry.container:
         labels["container"] = entry.container
     return labels
+
+
+def wanted(labels: Labels, request: ReadRequest) -> dict[str, str]:
+    """Choose the Kubernetes labels that were asked for."""
+    return {key: labels[key] for key in request.labels if key in labels}
 
 
 def placing(node: NodeInfo | None) -> dict[str, str]:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
+from anomaly_operator.adapters.pods import INSTANCE_TYPE, ZONE
 from anomaly_operator.adapters.sources import promql
 from anomaly_operator.adapters.sources.prometheus_client import PrometheusClient
 from anomaly_operator.adapters.sources.prometheus_owners import (
+    At,
     NodeNames,
     PodFacts,
+    kubernetes_labels,
     node_names,
     pod_facts,
 )
 from anomaly_operator.adapters.sources.promql import Query
+from anomaly_operator.engine.identity import KNOWN
 from anomaly_operator.ports import ReadRequest, Scope
 
 Labels = Mapping[str, str]
 Naming = Callable[[Labels], Labels | None]
+PLACING = {"zone": ZONE, "instance-type": INSTANCE_TYPE}
+FRESH_S = 3600.0  # nodes are seldom relabelled
 REMEMBERED = 200_000  # pods whose owners are kept in mind; then all is asked anew
 
 
@@ -30,6 +37,9 @@ class Labelling:
         self._asked: set[tuple[str, str]] = set()
         self._names = NodeNames({}, {})
         self._instances: set[str] = set()
+        self._pod_labels: dict[tuple[str, ...], dict[str, str]] = {}
+        self._node_labels: dict[tuple[str, ...], dict[str, str]] = {}
+        self._node_labels_s = -math.inf
 
     def naming(
         self, seen: Sequence[Labels], query: Query, request: ReadRequest, *, span_s: float
@@ -37,10 +47,12 @@ class Labelling:
         """Prepare for the series of one read; the result gives None for what is out of scope."""
         if request.scope.target_kind == "Node":
             self._learn_nodes(seen, span_s, request.end_s)
+            self._learn_node_labels(request, At(span_s, request.end_s))
             chosen = self._chosen_nodes(request)
             return lambda labels: self._node(labels, query, request=request, chosen=chosen)
         pods = {pod_of(labels, query) for labels in seen}
         new = pods - self._asked
+        self._learn_node_labels(request, At(span_s, request.end_s))
         if new:
             self._learn_pods(request, span_s)
             self._asked |= pods
@@ -58,6 +70,32 @@ class Labelling:
             {**self._facts.parent, **found.parent},
             {**self._facts.node, **found.node},
         )
+
+        keys = {key: key for key in request.labels if key not in {*KNOWN, *PLACING}}
+        if keys:
+            self._pod_labels |= kubernetes_labels(
+                self._client,
+                "kube_pod_labels",
+                keys,
+                by="namespace, pod",
+                inside=promql.matchers(request.scope, self._extra),
+                at=At(span_s, request.end_s),
+            )
+
+    def _learn_node_labels(self, request: ReadRequest, at: At) -> None:
+        """Ask where nodes stand, and for their labels where nodes are analysed."""
+        of_nodes = request.scope.target_kind == "Node"
+        keys = {
+            key: PLACING.get(key, key)
+            for key in request.labels
+            if key in PLACING or (of_nodes and key not in KNOWN)
+        }
+        if keys and abs(at.end_s - self._node_labels_s) > FRESH_S:
+            inside = ",".join(f"{k}={promql.quoted(v)}" for k, v in sorted(self._extra.items()))
+            self._node_labels |= kubernetes_labels(
+                self._client, "kube_node_labels", keys, by="node", inside=inside, at=at
+            )
+            self._node_labels_s = at.end_s
 
     def _learn_nodes(self, seen: Sequence[Labels], span_s: float, end_s: float) -> None:
         unnamed = {
@@ -90,7 +128,7 @@ class Labelling:
         if request.scope.node_names and name not in request.scope.node_names:
             return None
         kept = {} if query.built_in else {k: v for k, v in ours.items() if k != "instance"}
-        return {**kept, "node": name}
+        return {**kept, **self._node_labels.get((name,), {}), "node": name}
 
     def _pod(self, labels: Labels, query: Query, request: ReadRequest) -> Labels | None:
         ours = {name: value for name, value in renamed(labels, query).items() if value}
@@ -102,6 +140,9 @@ class Labelling:
             ours["node"] = node
         if pod and "workload" not in ours:
             ours["workload"] = self._facts.workload(namespace, pod, node)
+        if request.labels:
+            ours.update(self._pod_labels.get((namespace, pod), {}))
+            ours.update(self._node_labels.get((node,), {}))
         return ours
 
 

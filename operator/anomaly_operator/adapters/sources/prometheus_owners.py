@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from anomaly_operator.adapters.sources.prometheus_client import PrometheusClient
-from anomaly_operator.adapters.sources.promql import matchers, quoted
+from anomaly_operator.adapters.sources.promql import label_name, matchers, quoted
 from anomaly_operator.adapters.workloads import workload_of
 from anomaly_operator.ports import Scope
 
@@ -62,6 +62,37 @@ def pod_facts(
     for labels in ask("kube_pod_info", "namespace, pod, node", 'node!="",'):
         node[labels.get("namespace", ""), labels.get("pod", "")] = labels.get("node", "")
     return PodFacts(owner, parent, node)
+
+
+def kubernetes_labels(
+    client: PrometheusClient, metric: str, keys: Mapping[str, str], *, by: str, inside: str, at: At
+) -> dict[tuple[str, ...], dict[str, str]]:
+    """Values of Kubernetes labels by what has them, where kube-state-metrics is told to show them.
+
+    ``keys`` maps what we call a label to its key in Kubernetes; ``by`` are the labels that name the
+    thing, such as "namespace, pod".
+    """
+    names = {ours: label_name(key) for ours, key in keys.items()}
+    grouped = ", ".join([by, *sorted(set(names.values()))])
+    query = f"max by ({grouped}) (last_over_time({metric}{{{inside}}}[{at.back}]))"
+    found = {}
+    for row in client.instant(query, at.end_s).rows:
+        thing = tuple(row.labels.get(name, "") for name in by.split(", "))
+        found[thing] = {ours: row.labels[one] for ours, one in names.items() if row.labels.get(one)}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A span of time that ends at a moment."""
+
+    span_s: float
+    end_s: float
+
+    @property
+    def back(self) -> str:
+        """The span as PromQL's range."""
+        return f"{max(60, round(self.span_s))}s"
 
 
 @dataclass(frozen=True, slots=True)
