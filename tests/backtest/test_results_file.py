@@ -106,7 +106,7 @@ def test_a_probability_too_small_for_a_float_keeps_its_logarithm(tmp_path: Path)
         block, outcome = step(0.0, record(60.0, 0, 80.0))
         results.write([block], outcome)
     (row,) = rows(path)
-    assert (row["probability"], row["log10_probability"]) == ("0.0", "-868.589")
+    assert (row["probability"], row["log10_probability"]) == ("5e-324", "-868.589")
     assert (row["summary"], row["explanation"]) == ("4x higher", "so it is")
 
 

@@ -37,6 +37,7 @@ FIGURES = (
 WORDS = ("summary", "explanation")  # of records
 LN10 = math.log(10)
 DIGITS = 4  # of scores and impacts
+SMALLEST = math.ulp(0.0)  # a probability is never zero; its logarithm says how small it is
 Key = tuple[float, int, SeriesKey]
 
 
@@ -102,7 +103,7 @@ class RecordsWriter:
             record.typical,
             explanation.lower_confidence_bound,
             explanation.upper_confidence_bound,
-            math.exp(record.log_p),
+            max(math.exp(record.log_p), SMALLEST),
             round(record.multi_bucket_impact, DIGITS),
             round(record.initial_record_score, DIGITS),
             round(record.record_score, DIGITS),
@@ -152,7 +153,7 @@ class BucketsWriter:
                 columns.typical[rows, positions],
                 columns.lower[rows, positions],
                 columns.upper[rows, positions],
-                np.exp(log_p),
+                np.maximum(np.exp(log_p), SMALLEST),
                 np.round(columns.multi_bucket_impact[rows, positions], DIGITS),
                 score,
                 score,
