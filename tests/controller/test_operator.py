@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from anomaly_operator.adapters import kube
 from anomaly_operator.adapters.kube import Body
 from tests.support.operating import SYSTEM, Cluster, Operator, detector, start_operator
 from tests.support.processes import eventually
+
+pytestmark = pytest.mark.e2e  # a process of its own each, a few seconds
 
 
 def opened(cluster: Cluster, name: str = "memory", *, namespace: str = SYSTEM) -> Body:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from anomaly_operator.adapters import kube
 from tests.support.operating import SYSTEM, Cluster, Operator, detector
 from tests.support.processes import eventually
+
+pytestmark = pytest.mark.e2e  # a process of its own each, a few seconds
 
 
 def test_watches_that_have_expired_are_begun_again(cluster: Cluster, operator: Operator):

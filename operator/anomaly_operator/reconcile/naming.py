@@ -52,7 +52,7 @@ def child_name(name: str, uid: str) -> str:
     Examples
     --------
     >>> child_name("pods.memory", "6a1f")
-    'andet-pods-memory-c7e83a22'
+    'andet-pods-memory-692ac79f'
     >>> len(child_name("x" * 253, "6a1f"))
     50
     """

@@ -125,9 +125,11 @@ def _goes_on(verdict: Verdict, finding: Finding) -> str:
 def _progress(observed: Observed, verdict: Verdict) -> str:
     if verdict.state == "closing":
         return "a snapshot is being stored, then the worker stops"
-    count = verdict.job.shards if verdict.job else 1
-    ready = sum(1 for pod in observed.pods if pods.is_ready(pod))
-    return f"{min(ready, count)} of {count} workers are ready"
+    if verdict.job is None:
+        return "no worker yet"
+    wanted = document.reopen_hash(verdict.job.spec)
+    ready = sum(1 for pod in observed.pods if pods.is_ready(pod) and pods.follows(pod, wanted))
+    return f"{ready} of {verdict.job.shards} workers are ready"
 
 
 def _reconciling(verdict: Verdict, pending: Condition) -> list[Condition]:
