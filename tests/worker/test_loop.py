@@ -60,7 +60,7 @@ def test_a_bucket_closes_once_its_end_and_the_query_delay_have_passed(rig: Rig):
 
 def test_an_anomaly_is_recorded_announced_once_and_ends(rig: Rig):
     """A pod that uses four times its memory for three buckets: one start, one end, no flood."""
-    rig.run_until(rig.spike_until_s + 8 * SPAN_S)
+    rig.run_until(rig.spike_until_s + 24 * SPAN_S)
 
     scores = {
         key[0]: record[1] for key, record in rig.store.records.items() if key[2].member == "pay-1"

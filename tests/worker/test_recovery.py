@@ -146,6 +146,20 @@ def test_a_source_without_history_keeps_its_open_bucket_over_a_kill():
     assert rigs[0].store.buckets == rigs[1].store.buckets
 
 
+@pytest.mark.parametrize("hours", [1, 5, 50])
+def test_after_an_outage_of_hours_nothing_is_missing(rig: Rig, hours: int):
+    """What the source has of the outage is read at once and judged as if there had been none."""
+    rig.run_until(rig.clock.now + 2 * SPAN_S)
+    rig.clock.now += hours * 3600
+    until_s = rig.clock.now + 3 * SPAN_S
+    rig.run_until(until_s)
+    undisturbed = Rig()
+    undisturbed.run_until(until_s)
+    assert rig.store.buckets == undisturbed.store.buckets
+    assert rig.store.records == undisturbed.store.records
+    assert rig.status["dataCounts"] == undisturbed.status["dataCounts"]
+
+
 def test_a_torn_snapshot_gives_way_to_the_one_before(rig: Rig):
     until_s = rig.clock.now + 20 * SPAN_S
     rig.run_until(rig.clock.now + 9 * SPAN_S)

@@ -81,7 +81,7 @@ def query_results(store: ResultsStore, query: Query) -> Answer:
             select(func.count()).select_from(table).where(condition)
         ).scalar_one()
         rows = connection.execute(page).mappings().all()
-    return Answer(total, [_document(dict(row), result_type, score=score) for row in rows])
+    return Answer(total, [_document(_plain(row), result_type, score=score) for row in rows])
 
 
 def _conditions(table: Table, query: Query, *, score: str | None) -> Iterable[ColumnElement[bool]]:
@@ -116,6 +116,11 @@ def _order(table: Table, query: Query) -> list[Any]:
     direction = desc if query.descending else asc
     # The key after it, so that pages neither repeat nor skip rows of equal value.
     return [direction(table.c[name]), *(asc(column) for column in table.primary_key)]
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Column names as plain strings: SQLAlchemy's own kind of string is none to a JSON writer."""
+    return {str(name): value for name, value in row.items()}
 
 
 def _document(row: Mapping[str, Any], result_type: str, *, score: str | None) -> dict[str, Any]:

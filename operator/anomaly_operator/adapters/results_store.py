@@ -8,6 +8,7 @@ written yet is a reason to wait, not to die.
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,7 @@ class ResultsStore:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             cause = getattr(error, "orig", None) or error
             place = self._url.rsplit("@", 1)[-1]
             raise StoreUnavailable(f"results store {place}: {str(cause).strip()}") from error

@@ -15,13 +15,13 @@ from anomaly_operator.worker.logs import set_up_logging
 @click.option(
     "--job",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     help="The job document; a change of it is followed.",
 )
 @click.option(
     "--data",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Folder for results, snapshots and journal.",
 )
 @click.option("--shard", default="0", help="Number of the shard, or a pod name that ends in it.")

@@ -49,6 +49,7 @@ from anomaly_operator.worker.parts import EngineFactory, Parts
 logger = logging.getLogger(__name__)
 
 _BEFORE_S, _AHEAD_S = 86400.0, 30 * 86400.0  # maintenance windows are spelt out over this
+_POLLS_A_BUCKET = 5.0  # of kubelets, where buckets are shorter than a minute or so
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _run_once(options: Options, clock: SystemClock) -> Ending:
 def _parts(
     options: Options, clock: SystemClock, *, job: WorkerJob, stack: contextlib.ExitStack
 ) -> Parts:
-    source = open_source(job, clock)
+    source = open_source(job)
     stack.callback(source.close)
     store = ResultsStore(
         _results_url(job, options.data),
@@ -236,7 +237,7 @@ def _tellers(
     return status, DetectorEvents(Kube.connect(), detector, host=host, now_s=clock.now_s)
 
 
-def open_source(job: WorkerJob, clock: SystemClock) -> MetricSource:
+def open_source(job: WorkerJob) -> MetricSource:
     """Open what the MetricSource describes; each kind's libraries are loaded only where used."""
     name, spec = job.source.name, job.source.spec
     credentials = Path(job.source.credentials_path) if job.source.credentials_path else None
@@ -244,7 +245,27 @@ def open_source(job: WorkerJob, clock: SystemClock) -> MetricSource:
         from anomaly_operator.adapters.sources.prometheus import PrometheusSource  # noqa: PLC0415
 
         return PrometheusSource(name, spec.prometheus, credentials)
-    raise SpecError([Problem("source.spec.type", f"{spec.type!r} cannot be read by this worker")])
+    if spec.table is not None:
+        from anomaly_operator.adapters.sources.table import TableSource  # noqa: PLC0415
+
+        return TableSource(name, spec.table)
+    from anomaly_operator.adapters.pods import Directory  # noqa: PLC0415
+    from anomaly_operator.adapters.sources.kubelet import (  # noqa: PLC0415
+        POLL_S,
+        SERVICE_ACCOUNT,
+        KubeletSource,
+    )
+
+    settings = spec.kubelet_settings
+    span_s = job.spec.bucket_span.total_seconds()
+    return KubeletSource(
+        name,
+        settings,
+        Directory(Kube.connect(), address_type=settings.node_address_type),
+        credentials=credentials,
+        service_account=Path(os.environ.get("ANOMALY_SERVICE_ACCOUNT", SERVICE_ACCOUNT)),
+        poll_s=max(1.0, min(POLL_S, span_s / _POLLS_A_BUCKET)),
+    )
 
 
 def _results_url(job: WorkerJob, data: Path) -> str:

@@ -115,8 +115,15 @@ class Gathering:
 
     def close(self, end_s: float) -> tuple[Block, ...]:
         """Close every detector's buckets up to ``end_s``, a multiple of the span."""
-        blocks = (bucketing.close(end_s) for bucketing in self._bucketings.values())
-        return tuple(block for block in blocks if block is not None)
+        blocks = []
+        for index, bucketing in self._bucketings.items():
+            buckets = round((end_s - bucketing.next_start_s) / bucketing.settings.span_s)
+            # What was read beyond the end is no wrong clock's: a long outage is read at once.
+            complete_s = max(end_s, self._through_s[index])
+            block = bucketing.close(complete_s, max_buckets=buckets) if buckets > 0 else None
+            if block is not None:
+                blocks.append(block)
+        return tuple(blocks)
 
     @property
     def detector_indexes(self) -> Sequence[int]:

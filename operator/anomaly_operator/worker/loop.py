@@ -77,7 +77,9 @@ class Loop:
             return Ending.STOPPED
         upkeep = Upkeep(self._parts, stepper)
         collecting = Collecting(self._parts, stepper)
-        if upkeep.newest is None:
+        if stepper.reverted:
+            upkeep.persist("reverted to")
+        elif upkeep.newest is None:
             upkeep.persist("at the start")
         ending = Ending.STOPPED
         while True:
@@ -126,6 +128,8 @@ class Loop:
         except SpecError as error:
             logger.warning("job document not taken over: %s", error)
             self._refused_job = text
+        except SourceUnavailable as error:  # its catalogue is part of the translation
+            logger.info("job document not taken over yet: %s", error)
         return False
 
     def _expand_windows(self, stepper: Stepper) -> None:

@@ -9,37 +9,18 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-
-from anomaly_operator.errors import SnapshotRejected, SpecError
-from anomaly_operator.ports import CloseEntry, SamplesEntry, SettingsEntry, SnapshotInfo
-from anomaly_operator.worker.gathering import Gathering
-from anomaly_operator.worker.job_settings import Change, JobSettings, change_between
+from anomaly_operator.errors import SnapshotRejected
+from anomaly_operator.ports import CloseEntry, SamplesEntry, SettingsEntry
+from anomaly_operator.worker.job_settings import Change, change_between
 from anomaly_operator.worker.narrating import Narrator
-from anomaly_operator.worker.parts import AnomalyEngine, Parts
-from anomaly_operator.worker.state import WorkerState
+from anomaly_operator.worker.parts import Parts
+from anomaly_operator.worker.restoring import fresh, restore
+from anomaly_operator.worker.reverting import revert
 from anomaly_operator.worker.stepping import Delivery, Stepper
 
 logger = logging.getLogger(__name__)
-
-Arrays = Mapping[str, NDArray[np.generic]]
-
-ENGINE, WORKER, GATHERING = "engine/", "worker/", "gathering/"
-SCRATCH = "empty"  # the snapshot id that means: from scratch
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """One snapshot brought back to life."""
-
-    engine: AnomalyEngine
-    gathering: Gathering
-    state: WorkerState
-    settings: JobSettings
 
 
 def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
@@ -56,6 +37,10 @@ def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
             rejected.append(str(error))
     if restored is None:
         restored = fresh(parts, settings)
+    wish = settings.job.revert
+    reverting = wish is not None and wish.request_id != restored.state.reverted
+    if reverting:
+        restored = revert(parts, restored, settings)
     narrator = Narrator(parts.announcer, restored.settings, parts.source.catalogue())
     if rejected and info is None:
         narrator.tell(
@@ -74,6 +59,7 @@ def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
         narrator=narrator,
         delivery=delivery,
     )
+    stepper.reverted = reverting
     position_s = stepper.state.position_s
     entries = parts.journal.replay(position_s if info else -math.inf)
     if not replay(parts, stepper, entries):
@@ -89,43 +75,6 @@ def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
     )
     follow_document(parts, stepper, job_json)
     return stepper
-
-
-def restore(parts: Parts, info: SnapshotInfo, *, fallback: JobSettings) -> Restored:
-    """Read one snapshot. Raises SnapshotRejected whatever does not fit."""
-    arrays = parts.snapshots.load(info.snapshot_id)
-    try:
-        state = WorkerState.from_arrays(_section(arrays, WORKER))
-    except (KeyError, TypeError, ValueError) as error:
-        raise SnapshotRejected(f"snapshot {info.snapshot_id}: worker state: {error}") from error
-    try:
-        settings = parts.translate(state.job_json, state.position_s)
-    except SpecError:  # written by a version that allowed what this one refuses
-        settings = fallback
-    if settings.job.detector.uid != fallback.job.detector.uid:
-        raise SnapshotRejected(f"snapshot {info.snapshot_id}: belongs to another detector")
-    engine = parts.engines.restore(settings.analysis, _section(arrays, ENGINE))
-    gathering = Gathering(parts.source, settings, share=parts.share, start_s=state.start_s)
-    try:
-        gathering.restore(_section(arrays, GATHERING))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise SnapshotRejected(f"snapshot {info.snapshot_id}: open buckets: {error}") from error
-    return Restored(engine, gathering, state, settings)
-
-
-def fresh(parts: Parts, settings: JobSettings) -> Restored:
-    """Begin at the job's start, or with the next whole bucket where the source has no past."""
-    now_s = parts.clock.now_s()
-    span_s = settings.span_s
-    if parts.source.keeps_history():
-        start_s = math.floor(min(settings.start_s, now_s) / span_s) * span_s
-    else:
-        start_s = math.ceil(now_s / span_s) * span_s
-    gathering = Gathering(parts.source, settings, share=parts.share, start_s=start_s)
-    if not gathering.history:
-        gathering.skip_to(now_s)
-    state = WorkerState(start_s=start_s, position_s=start_s, job_json=settings.job_json)
-    return Restored(parts.engines.create(settings.analysis), gathering, state, settings)
 
 
 def replay(
@@ -156,11 +105,3 @@ def follow_document(parts: Parts, stepper: Stepper, job_json: bytes) -> bool:
     change = change_between(stepper.settings.job, settings.job, reverted=stepper.state.reverted)
     stepper.follow(settings, rebuild=change is Change.REOPEN)
     return True
-
-
-def _section(arrays: Arrays, prefix: str) -> dict[str, NDArray[np.generic]]:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }

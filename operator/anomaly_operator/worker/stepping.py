@@ -97,6 +97,7 @@ class Stepper:
         self.narrator = narrator
         self.delivery = delivery
         self.series = 0
+        self.reverted = False  # a wish to go back was carried out, and is not stored as such yet
 
     def step(self, end_s: float, *, live: bool) -> Advance:
         """Close all buckets up to ``end_s`` and conclude."""

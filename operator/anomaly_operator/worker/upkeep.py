@@ -16,7 +16,7 @@ from anomaly_operator.errors import StoreUnavailable
 from anomaly_operator.ports import SnapshotInfo
 from anomaly_operator.worker import maintenance
 from anomaly_operator.worker.parts import Parts
-from anomaly_operator.worker.recovering import ENGINE, GATHERING, WORKER
+from anomaly_operator.worker.restoring import ENGINE, GATHERING, WORKER
 from anomaly_operator.worker.stepping import Stepper
 
 logger = logging.getLogger(__name__)
