@@ -68,7 +68,8 @@ def test_an_update_of_an_older_version_conflicts(api: httpx.Client) -> None:
     answer = api.put(f"{CONFIG_MAPS}/conflict", json=first | {"data": {"a": "d"}})
     assert answer.status_code == 409
     assert answer.json()["message"].endswith(
-        "the object has been modified; please apply your changes to the latest version and try again"
+        "the object has been modified; please apply your changes to the latest version and "
+        "try again"
     )
 
 

@@ -98,7 +98,8 @@ def test_changing_what_another_owns_is_a_conflict_that_names_owner_and_field() -
         thing.apply("one", color="green")
     assert caught.value.code == 409
     assert caught.value.message == (
-        'Apply failed with 1 conflict: conflict with "kubectl-edit" using example.com/v1: .spec.color'
+        'Apply failed with 1 conflict: conflict with "kubectl-edit" using example.com/v1: '
+        ".spec.color"
     )
     assert (caught.value.details or {})["causes"] == [
         {

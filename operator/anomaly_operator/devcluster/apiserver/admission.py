@@ -1,4 +1,4 @@
-"""Admission that users notice: namespaces must be there and alive, Pod Security, service accounts."""
+"""Admission that users notice: namespaces that are there and alive, and Pod Security."""
 
 from __future__ import annotations
 

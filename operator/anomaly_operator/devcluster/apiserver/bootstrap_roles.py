@@ -1,4 +1,4 @@
-"""The default ClusterRoles: view, edit, admin with aggregation, cluster-admin, and who may discover.
+"""The default ClusterRoles: view, edit and admin, aggregated, cluster-admin, and discovery.
 
 The lists are what matters to this project's users of the real ones: every kind the stand-in serves
 stands in the same role, with the same verbs, as in a cluster with the usual defaults.

@@ -9,6 +9,7 @@ from anomaly_operator.devcluster.apiserver.definition_checks import definition_c
 from anomaly_operator.devcluster.apiserver.documents import Document, look_up
 from anomaly_operator.devcluster.apiserver.formats import is_dns_label
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
+from anomaly_operator.devcluster.apiserver.object_checks import LABEL_TEXT
 from anomaly_operator.devcluster.apiserver.refusals import (
     Cause,
     duplicate,
@@ -29,11 +30,6 @@ _STATEFUL_SET_MUTABLE = (
     "minReadySeconds",
 )
 _POD_MUTABLE = {"activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "nodeName"}
-_LABEL_TEXT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
-    "start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
-    "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
 
 
 def causes(
@@ -87,7 +83,7 @@ def _container_causes(container: Document, *, place: str, volumes: set[str]) -> 
     if not name:
         yield required(f"{place}.name")
     elif not is_dns_label(str(name)):
-        yield invalid_value(f"{place}.name", name, text=_LABEL_TEXT)
+        yield invalid_value(f"{place}.name", name, text=LABEL_TEXT)
     if not container.get("image"):
         yield required(f"{place}.image")
     for index, mount in enumerate(container.get("volumeMounts") or []):
@@ -122,8 +118,8 @@ def _pod_update_causes(spec: Document, old: Document) -> Iterator[Cause]:
             "spec",
             "pod updates may not change fields other than `spec.containers[*].image`,"
             "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-            "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be "
-            "set to 1 if it was previously negative)\n",
+            "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow "
+            "it to be set to 1 if it was previously negative)\n",
         )
 
 

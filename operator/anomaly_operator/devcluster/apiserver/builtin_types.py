@@ -1,4 +1,4 @@
-"""Schemas of Kubernetes' own kinds: fields from builtin_types.json, merge rules from the table here.
+"""Schemas of Kubernetes' own kinds: fields from builtin_types.json, merge rules from here.
 
 The JSON table says which fields there are and their types; which lists merge by which keys is in
 no client, so it is written down here, for the kinds the stand-in serves. ``patch_key`` is the

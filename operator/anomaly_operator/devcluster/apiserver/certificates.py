@@ -1,7 +1,7 @@
-"""A certificate authority of the server's own, made at the first start; P-256 keys take a millisecond.
+"""A certificate authority of the server's own, made at the first start (P-256: milliseconds).
 
-TLS is not optional: client-go sends credentials over https only, so a kubeconfig with a token and an
-http server would make every ``kubectl`` call anonymous.
+TLS is not optional: client-go sends credentials over https only, so a kubeconfig with a token and
+an http server would make every ``kubectl`` call anonymous.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Authority:
         dns_names: Sequence[str] = (),
         addresses: Sequence[str] = (),
     ) -> Identity:
-        """Return a signed certificate; with names or addresses it serves, without it is a client's."""
+        """Return a signed certificate: a server's with names or addresses, a client's without."""
         identity = Identity(self._folder / f"{file_name}.crt", self._folder / f"{file_name}.key")
         key = load_or_make_key(identity.key)
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
@@ -121,7 +121,7 @@ class Authority:
         return identity
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """Return TLS settings for the server; client certificates of this authority are accepted."""
+        """Return the server's TLS settings; clients may show certificates of this authority."""
         addresses = {"127.0.0.1", "::1"}
         try:
             addresses.add(str(ipaddress.ip_address(host)))

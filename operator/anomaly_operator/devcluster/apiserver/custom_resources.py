@@ -90,7 +90,7 @@ def _table_of(definition: Document) -> str:
 
 
 def with_status(definition: Document) -> Document:
-    """Return the definition as the server's controllers leave it: accepted, established, guarded."""
+    """Return a definition as the server's controllers leave it: established and guarded."""
     made: Document = clone(definition)
     spec, metadata = made["spec"], made["metadata"]
     status = made.setdefault("status", {})
@@ -214,7 +214,7 @@ def _column(declared: Document) -> Column:
 
 
 def _cell_value(value: Any, *, wanted: str) -> Any:
-    """Return what stands in the cell: dates as ages; a value of another type than declared is null."""
+    """Return what stands in the cell: dates as ages; a value of an undeclared type is null."""
     if value is None:
         return None
     if wanted == "date":

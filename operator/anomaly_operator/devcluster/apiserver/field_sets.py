@@ -1,7 +1,7 @@
 """Sets of fields: which paths a value has, and their FieldsV1 form in managedFields.
 
-A path is a tuple of elements as FieldsV1 spells them: ``f:name`` a field, ``k:{"name":"a"}`` an entry
-of a keyed list, ``v:"x"`` an entry of a set. A field set is a frozenset of paths, so union,
+A path is a tuple of elements as FieldsV1 spells them: ``f:name`` a field, ``k:{"name":"a"}`` an
+entry of a keyed list, ``v:"x"`` an entry of a set. A field set is a frozenset of paths, so union,
 difference and intersection are the language's own.
 """
 
@@ -43,7 +43,7 @@ def is_granular_list(value: Any, schema: SchemaNode) -> bool:
 
 
 def child_schema(schema: SchemaNode, name: str) -> SchemaNode:
-    """Return the schema of a field; without one, maps are granular and lists atomic (as deduced)."""
+    """Return the schema of a field; where none is known, maps are granular and lists atomic."""
     return schema.child(name) or ANYTHING
 
 

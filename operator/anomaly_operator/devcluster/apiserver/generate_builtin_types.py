@@ -1,4 +1,4 @@
-"""Writes builtin_types.json: the fields of Kubernetes' own kinds, read off the official client's models.
+"""Writes builtin_types.json: the fields of Kubernetes' own kinds, off the official client's models.
 
 The stand-in needs them to drop or report unknown fields, to merge lists by key and to answer
 ``kubectl explain``. Importing the client at every start would cost half a second, so the table is

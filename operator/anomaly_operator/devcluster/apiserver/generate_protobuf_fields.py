@@ -1,4 +1,4 @@
-"""Writes protobuf_fields.json: the field numbers of Kubernetes' own kinds, read off their .proto files.
+"""Writes protobuf_fields.json: the field numbers of Kubernetes' own kinds, off their .proto files.
 
 ``kubectl create``, ``auth can-i`` and other commands with typed clients send protobuf. The numbers
 are fixed for ever by the wire format, so the table is made once, from checkouts of the repositories

@@ -1,4 +1,4 @@
-"""The subset of JSONPath that printer columns use: fields, indexes, ``[*]`` and equality filters."""
+"""The part of JSONPath that printer columns use: fields, indexes, ``[*]``, equality filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a request's path: which resource, namespace, name and subresource, and which verb it means."""
+"""Reads a request's path: resource, namespace, name, subresource, and the verb it means."""
 
 from __future__ import annotations
 

@@ -50,7 +50,8 @@ def _discovery(state: ServerState, request: web.Request, path: str) -> web.Strea
         version = _aggregated_version(request)
         if version:
             document = discovery.aggregated(catalog, core=path == "/api", version=version)
-            kind = f"application/json;g={discovery.DISCOVERY_GROUP};v={version};as=APIGroupDiscoveryList"
+            group = discovery.DISCOVERY_GROUP
+            kind = f"application/json;g={group};v={version};as=APIGroupDiscoveryList"
             return answers.json_answer(document, content_type=kind)
         if path == "/api":
             return answers.json_answer(discovery.core_versions(request.host))

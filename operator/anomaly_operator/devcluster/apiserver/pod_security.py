@@ -1,4 +1,4 @@
-"""The Pod Security Standards, ``baseline`` and ``restricted``, as namespaces enforce them by label."""
+"""The Pod Security Standards ``baseline`` and ``restricted``, enforced by namespace label."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _warn(spec: Document, labels: Document, *, options: WriteOptions) -> None:
 
 
 def violations(spec: Document, *, level: str) -> Iterator[str]:
-    """Yield what a level forbids in a pod's spec, in the order and words of the admission plugin."""
+    """Yield what a level forbids in a pod's spec, in the admission plugin's order and words."""
     if level in {"baseline", "restricted"}:
         yield from _baseline(spec, restricted=level == "restricted")
     if level == "restricted":

@@ -12,7 +12,7 @@ from anomaly_operator.devcluster.apiserver.documents import Document, look_up, p
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; ``cell`` reads its value off an object. Priority above 0 shows with ``-o wide``."""
+    """One column; ``cell`` reads it off an object; priority above 0 shows with ``-o wide``."""
 
     name: str
     cell: Callable[[Document], Any]

@@ -2,8 +2,8 @@
 
 Answers are always JSON, which every client takes; only what typed Go clients send (``kubectl create
 namespace``, ``auth can-i``, evictions) has to be read. The wire carries zero values that JSON would
-leave out, and says nothing of which were meant: they are dropped, but for the fields where zero is a
-statement.
+leave out, and says nothing of which were meant: they are dropped, but for the fields where zero is
+a statement.
 """
 
 from __future__ import annotations

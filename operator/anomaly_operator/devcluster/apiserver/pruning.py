@@ -8,7 +8,7 @@ from anomaly_operator.devcluster.apiserver.schema_nodes import SchemaNode
 
 
 def prune(value: Any, schema: SchemaNode, *, path: str = "") -> list[str]:
-    """Remove unknown fields in place; return their paths, as ``spec.replicaz`` or ``spec.a[0].b``."""
+    """Remove unknown fields in place; return their paths, such as ``spec.a[0].b``."""
     if isinstance(value, list):
         if schema.items is None:
             return []

@@ -16,7 +16,7 @@ from anomaly_operator.devcluster.apiserver.documents import Document
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One field that is wrong: ``reason`` is a metav1.CauseType, ``text`` what stands after the path."""
+    """One wrong field: ``reason`` is a metav1.CauseType, ``text`` what stands after the path."""
 
     field: str
     reason: str
@@ -102,7 +102,8 @@ def already_exists(resource: str, group: str, *, name: str) -> Refusal:
 def conflict(resource: str, group: str, *, name: str, why: str | None = None) -> Refusal:
     """Someone else changed the object first."""
     why = why or (
-        "the object has been modified; please apply your changes to the latest version and try again"
+        "the object has been modified; please apply your changes to the latest version and "
+        "try again"
     )
     return Refusal(
         409,

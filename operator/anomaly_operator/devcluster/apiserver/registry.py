@@ -36,7 +36,7 @@ from anomaly_operator.devcluster.apiserver.subresources import (
 from anomaly_operator.devcluster.apiserver.write_options import WriteOptions
 
 Change = Callable[[Document], Document]
-# Kubernetes' alphabet for generated names: no vowels, so no words; no digits that look like letters.
+# Kubernetes' alphabet for generated names: no vowels, so no words; no digits like letters.
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 

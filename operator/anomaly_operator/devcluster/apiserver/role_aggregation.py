@@ -1,4 +1,4 @@
-"""Fills aggregated ClusterRoles: a role with an aggregationRule has the rules of those it selects."""
+"""Fills aggregated ClusterRoles: an aggregationRule gathers the rules of the roles it selects."""
 
 from __future__ import annotations
 

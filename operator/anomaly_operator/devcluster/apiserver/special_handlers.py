@@ -1,4 +1,4 @@
-"""Subresources that are not the object itself: log, token, eviction, binding, scale, finalize, proxy."""
+"""Subresources that are not the object: log, token, eviction, binding, scale, finalize, proxy."""
 
 from __future__ import annotations
 

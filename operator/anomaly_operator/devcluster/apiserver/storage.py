@@ -1,4 +1,4 @@
-"""Where objects live: tables in memory, one global revision, a history for watches, an optional journal.
+"""Where objects live: tables in memory, one global revision, a history for watches, a journal.
 
 Everything runs on one event loop, and nothing here awaits, so a read-change-write is atomic
 without locks. Stored documents are never changed afterwards.
@@ -135,7 +135,7 @@ class Store:
         return found
 
     def listen(self, listener: Listener) -> None:
-        """Call back after every change; for parts of the server that follow objects (CRDs, roles)."""
+        """Call back after every change, for parts of the server that follow objects."""
         self._listeners.append(listener)
 
     def get(self, table: str, key: Key) -> Stored | None:

@@ -1,4 +1,4 @@
-"""Strategic merge patch: a merge patch that knows by which key the lists of built-in kinds merge."""
+"""Strategic merge patch: a merge patch that knows by which key built-in kinds' lists merge."""
 
 from __future__ import annotations
 

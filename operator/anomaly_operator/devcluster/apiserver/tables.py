@@ -27,7 +27,7 @@ def table(
     include: str,
     headers: bool = True,
 ) -> Document:
-    """Return a table of objects; ``include`` says what comes with each row: Metadata, Object, None."""
+    """Return a table; ``include`` says what comes with each row: Metadata, Object or None."""
     rows = []
     for document in documents:
         row: Document = {"cells": [column.cell(document) for column in kind.columns]}

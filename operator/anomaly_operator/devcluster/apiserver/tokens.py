@@ -94,7 +94,7 @@ class TokenMint:
         return f"{signed}.{signature}", end
 
     def check(self, token: str, *, audiences: Sequence[str] = (ISSUER,)) -> User | None:
-        """Return whose token it is, or None when it is not ours, has ended, or its account is gone."""
+        """Return whose token it is, or None: not ours, expired, or its account is gone."""
         claims = self._verified_claims(token)
         if claims is None or not claims["nbf"] - 1 <= time.time() < claims["exp"]:
             return None

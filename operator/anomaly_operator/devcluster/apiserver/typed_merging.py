@@ -1,4 +1,4 @@
-"""Merging, comparing and cutting values under a schema: the arithmetic server-side apply is made of."""
+"""Merging, comparing and cutting values under a schema: the arithmetic of server-side apply."""
 
 from __future__ import annotations
 

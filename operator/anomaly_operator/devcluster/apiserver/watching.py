@@ -22,7 +22,7 @@ DEFAULT_TIMEOUT_S = 1800
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 Render = Callable[[Document, bool], Any]
-"""(document, is first event) -> the object as the client wants it, where that is not JSON as stored."""
+"""(document, is first event) -> the object as the client wants it, where that is not as stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class WatchOptions:
             )
         if send is None and match:
             raise bad_request(
-                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless "
-                "sendInitialEvents is provided"
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch "
+                "unless sendInitialEvents is provided"
             )
         seconds = query.get("timeoutSeconds") or "0"
         if not seconds.removeprefix("-").isdecimal():

@@ -91,7 +91,7 @@ class Checker:
         self._types = DeclaredTypes(schema)
 
     def problem(self, rule: Document, expression: str, *, wanted: str) -> str | None:
-        """Return what is wrong with an expression, or None; ``wanted`` is its type: bool, string."""
+        """Return what is wrong with an expression of type ``wanted`` (bool, string), or None."""
         optional = bool(rule.get("optionalOldSelf"))
         known = self._types.type
         try:

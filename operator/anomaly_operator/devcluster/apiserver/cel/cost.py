@@ -13,8 +13,8 @@ from anomaly_operator.devcluster.apiserver.schema_nodes import SchemaNode
 
 _TO_TEXT = re.compile(r"\bstring\(\s*(?:self|oldSelf)((?:\.\w+)*)\s*\)")
 _ADVICE = (
-    "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, "
-    "and strings are declared)"
+    "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, "
+    "maps, and strings are declared)"
 )
 
 

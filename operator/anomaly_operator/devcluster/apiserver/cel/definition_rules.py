@@ -1,4 +1,4 @@
-"""Checks the rules of a CRD when it is applied: they compile, and can be followed to the old value."""
+"""Checks a CRD's rules when it is applied: they compile, and their old values can be found."""
 
 from __future__ import annotations
 

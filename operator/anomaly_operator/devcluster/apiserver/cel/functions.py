@@ -1,7 +1,7 @@
 """The CEL functions Kubernetes adds to the language, declared for Google's implementation.
 
-Values CEL has no type for (quantities, addresses, URLs) are maps with a ``kind``: what rules do with
-them goes through the functions here, and equality of the maps is equality of the values.
+Values CEL has no type for (quantities, addresses, URLs) are maps with a ``kind``: what rules do
+with them goes through the functions here, and equality of the maps is equality of the values.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from cel_expr_python import cel
@@ -134,7 +135,7 @@ def _quantity_functions() -> list[Any]:
 
 
 def _is_sorted(items: list[Any]) -> bool:
-    return all(one <= two for one, two in zip(items, items[1:], strict=False))
+    return all(one <= two for one, two in pairwise(items))
 
 
 def _extreme(choose: Callable[[list[Any]], Any], name: str) -> Callable[[list[Any]], Any]:

@@ -1,4 +1,4 @@
-"""Addresses, networks and URLs for CEL: plain maps that carry their kind, for CEL has no such types."""
+"""Addresses, networks and URLs for CEL: maps that carry their kind, for CEL has no such types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the rules of a schema over an object, at every node, with the old value where there is one."""
+"""Runs a schema's rules over an object, at every node, with the old value where there is one."""
 
 from __future__ import annotations
 
