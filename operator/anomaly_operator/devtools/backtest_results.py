@@ -147,7 +147,8 @@ class BucketsWriter:
             for number, key in self._records(block, outcome, rows, positions):
                 row_of(key, written + number)
             log_p = columns.log_p[rows, positions]
-            score = np.round(columns.score[rows, positions], DIGITS)
+            # What was not judged yet is no anomaly; what is expected of it stays unknown.
+            score = np.round(np.nan_to_num(columns.score[rows, positions]), DIGITS)
             figures = (
                 block.values[rows, positions],
                 columns.typical[rows, positions],
