@@ -28,6 +28,7 @@ from anomaly_operator.devcluster.controllers.garbage import GarbageCollector
 from anomaly_operator.devcluster.controllers.jobs import Jobs
 from anomaly_operator.devcluster.controllers.loops import Controller, run_controller
 from anomaly_operator.devcluster.controllers.namespaces import NamespaceDeletion
+from anomaly_operator.devcluster.controllers.protection import Protection
 from anomaly_operator.devcluster.controllers.replicasets import ReplicaSets
 from anomaly_operator.devcluster.controllers.scheduling import Scheduler
 from anomaly_operator.devcluster.controllers.statefulsets import StatefulSets
@@ -45,6 +46,7 @@ async def run_controllers(client: ApiClient, *, volumes_folder: Path) -> None:
             (Jobs(view), JOBS),
             (Scheduler(view), PODS),
             (Claims(view, folder=volumes_folder), CLAIMS),
+            (Protection(view), CLAIMS),
             (NamespaceDefaults(view), NAMESPACES),
             (NamespaceDeletion(view), NAMESPACES),
         ]
