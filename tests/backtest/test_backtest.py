@@ -100,7 +100,7 @@ def test_all_buckets_are_what_a_worker_would_conclude_bucket_by_bucket(
                 columns.typical[0, position],
                 columns.lower[0, position],
                 columns.upper[0, position],
-                columns.score[0, position],
+                np.nan_to_num(columns.score[0, position]),
             )
     assert len(found) == len(live) == 2880
     for row in found:
