@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,17 @@ def test_without_enforcement_everyone_may(tmp_path: Path) -> None:
     with running_apiserver(tmp_path, enforce_rbac=False) as server, client_for(server) as nobody:
         del nobody.headers["Authorization"]
         assert nobody.get("/api/v1/pods").status_code == 200
+
+
+def test_a_client_certificate_names_its_owner(apiserver: RunningApiServer) -> None:
+    authority = apiserver.server.authority
+    alice = authority.issue("alice", "alice", groups=("devs",))
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+    context.load_cert_chain(alice.certificate, alice.key)
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    with httpx.Client(base_url=apiserver.url, verify=context) as client:
+        info = client.post(path, json={}).json()["status"]["userInfo"]
+    assert info == {"username": "alice", "groups": ["devs", "system:authenticated"]}
 
 
 def test_a_restricted_namespace_refuses_a_careless_pod(api: httpx.Client) -> None:

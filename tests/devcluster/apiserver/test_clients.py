@@ -19,7 +19,7 @@ from kubernetes.dynamic import DynamicClient
 
 from anomaly_operator.devcluster.apiserver.background import RunningApiServer
 from tests.support import debian_packages
-from tests.support.apiservers import DEFINITIONS, definition, widget
+from tests.support.apiservers import definition, widget
 
 Kubectl = Callable[..., str]
 
@@ -103,13 +103,11 @@ def eventually(what: str, look: Callable[[], bool], *, deadline_s: float = 20.0)
 
 
 def test_a_kopf_operator_reacts(
-    api: httpx.Client, apiserver: RunningApiServer, tmp_path: Path
+    api: httpx.Client, apiserver: RunningApiServer, widgets: str, tmp_path: Path
 ) -> None:
-    schema = dict(definition("widgets")["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
-    api.post(DEFINITIONS, json=definition("widgets", **schema))
     script = tmp_path / "operator_under_test.py"
     script.write_text(OPERATOR, encoding="utf-8")
-    path = "/apis/example.com/v1/namespaces/default/widgets"
+    path = widgets
     command = [sys.executable, "-m", "kopf", "run", "-n", "default", "--standalone", str(script)]
     environment = os.environ | {"KUBECONFIG": str(apiserver.kubeconfig)}
     log = tmp_path / "operator.log"

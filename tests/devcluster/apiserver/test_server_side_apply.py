@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from anomaly_operator.devcluster.apiserver.crd_schemas import schema_from_crd
 from anomaly_operator.devcluster.apiserver.field_managers import (
+    LAST_APPLIED,
     Owners,
     Writer,
     apply_changes,
@@ -167,6 +169,25 @@ def test_free_form_maps_are_merged_by_field() -> None:
     thing.apply("one", free={"a": 1})
     assert thing.apply("two", free={"b": [1, 2]}) == {"free": {"a": 1, "b": [1, 2]}}
     assert thing.apply("one") == {"free": {"b": [1, 2]}}
+
+
+def test_kubectl_may_change_what_it_applied_from_the_client_before() -> None:
+    def converted(manager: str, color: str) -> Thing:
+        thing = Thing()
+        applied = {"apiVersion": "example.com/v1", "spec": {"color": "red", "limit": 3}}
+        thing.document["apiVersion"] = "example.com/v1"
+        thing.document["metadata"]["annotations"] = {LAST_APPLIED: json.dumps(applied)}
+        thing.update("kubectl-client-side-apply", color=color, limit=3)
+        thing.document["apiVersion"] = "example.com/v1"
+        thing.document["metadata"]["annotations"] = {LAST_APPLIED: json.dumps(applied)}
+        thing.apply(manager, color="green", limit=3)
+        return thing
+
+    assert "spec/color" in converted("kubectl", "red").owned("kubectl")
+    with pytest.raises(Refusal, match="kubectl-client-side-apply"):
+        converted("other", "red")
+    with pytest.raises(Refusal, match="kubectl-client-side-apply"):
+        converted("kubectl", "changed since")
 
 
 def test_an_object_made_without_apply_is_owned_by_what_was_before() -> None:

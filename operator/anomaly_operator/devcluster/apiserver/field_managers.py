@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from anomaly_operator.devcluster.apiserver.documents import Document, now_text
 from anomaly_operator.devcluster.apiserver.field_sets import (
     EMPTY,
@@ -31,6 +33,8 @@ from anomaly_operator.devcluster.apiserver.typed_merging import (
     merge,
     remove,
 )
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,8 @@ def apply_changes(
     merged = _prune(merge(live, applied, schema), schema, owners=held, last=last)
     changes = compare(live, merged, schema).minus(writer.ignored)
     if not force:
-        _refuse_conflicts(owners, changes, mine=identity)
+        allowed = _applied_by_annotation(live, schema) if writer.name == "kubectl" else EMPTY
+        _refuse_conflicts(owners, changes, mine=identity, allowed=allowed)
     after = _lose(held, changes, except_for=identity)
     if mine and identity in after:
         before = owners.get(identity)
@@ -200,8 +205,27 @@ def _prune(merged: Any, schema: SchemaNode, *, owners: Owners, last: FieldSet) -
     return remove(merged, (whole - kept) & last, schema)
 
 
-def _refuse_conflicts(owners: Owners, changes: Comparison, *, mine: ManagerId) -> None:
-    touched = changes.added | changes.modified
+def _applied_by_annotation(live: Document, schema: SchemaNode) -> FieldSet:
+    """Return the fields that ``kubectl apply`` wrote before it applied on the server.
+
+    They are kubectl's though another manager's name stands beside them, as long as they are as it
+    left them.
+    """
+    annotations = (live.get("metadata") or {}).get("annotations") or {}
+    try:
+        before = orjson.loads(annotations.get(LAST_APPLIED) or "null")
+    except orjson.JSONDecodeError:
+        return EMPTY
+    if not isinstance(before, dict) or before.get("apiVersion") != live.get("apiVersion"):
+        return EMPTY
+    changes = compare(before, live, schema)
+    return fields_of(before, schema) - changes.added - changes.modified - changes.removed
+
+
+def _refuse_conflicts(
+    owners: Owners, changes: Comparison, *, mine: ManagerId, allowed: FieldSet
+) -> None:
+    touched = (changes.added | changes.modified) - allowed
     conflicts = [
         (identity, path)
         for identity, owned in owners.items()
