@@ -37,7 +37,10 @@ class Outcome:
 
 
 def groups(folder: Path) -> list[tuple[str, list[LabelledSeries]]]:
-    """Series to be compared with each other: a set, or its categories where they are metrics."""
+    """Series to be compared with each other: a set, or its categories where they are metrics.
+
+    Categories in which nothing is labelled are left out.
+    """
     found: list[tuple[str, list[LabelledSeries]]] = []
     for name in ("nab", "mscloud", "nezha", "smd"):
         if not (folder / name).exists():
@@ -50,7 +53,7 @@ def groups(folder: Path) -> list[tuple[str, list[LabelledSeries]]]:
             ]
         else:
             found.append((name, series))
-    return found
+    return [(name, data) for name, data in found if any(each.labels for each in data)]
 
 
 def scored(series: LabelledSeries) -> Bools:

@@ -25,6 +25,7 @@ def run(folder: Path, *, quick: bool, seed_shift: int = 0) -> Section:
             s.series,
             s.days * 96,
             s.buckets_a_second,
+            s.wall_buckets_a_second,
             s.buckets_a_second / s.reference,
             s.bytes_a_series,
             s.model_bytes_a_series,
@@ -41,7 +42,8 @@ def run(folder: Path, *, quick: bool, seed_shift: int = 0) -> Section:
         (
             "series",
             "buckets",
-            "series-buckets/s",
+            "series-buckets/s of processor time",
+            "by the wall clock",
             "per run of the reference loop",
             "snapshot bytes a series",
             "model bytes a series",
@@ -64,7 +66,7 @@ def _goals(results: list[Speed]) -> list[Goal]:
         rate, state = big.buckets_a_second, big.bytes_a_series
         snapshot = max(big.snapshot_write_s, big.snapshot_restore_s)
         goals += [
-            Goal("one core, 10 000 series", "≥ 1 000 000 /s", f"{rate:,.0f} /s", rate >= 1e6),
+            Goal("one core, 10 000 series", "≥ 1 000 000 /s", _rates(big), rate >= 1e6),
             Goal("state a series", "≤ 4 096 bytes", f"{state:,.0f}", state <= 4096),
             Goal(
                 "snapshot of 10 000 series",
@@ -74,8 +76,9 @@ def _goals(results: list[Speed]) -> list[Goal]:
             ),
         ]
     if 1 in by:
-        rate = by[1].buckets_a_second
-        goals.append(Goal("one series", "≥ 20 000 /s", f"{rate:,.0f} /s", rate >= 2e4))
+        one = by[1]
+        fast = one.buckets_a_second >= 2e4
+        goals.append(Goal("one series", "≥ 20 000 /s", _rates(one), fast))
     if 100_000 in by:
         huge = by[100_000]
         goals.append(
@@ -97,3 +100,8 @@ def _goals(results: list[Speed]) -> list[Goal]:
                 )
             )
     return goals
+
+
+def _rates(speed: Speed) -> str:
+    """Rate of processor time, and by the clock on the wall of a machine others use too."""
+    return f"{speed.buckets_a_second:,.0f} /s (wall {speed.wall_buckets_a_second:,.0f})"
