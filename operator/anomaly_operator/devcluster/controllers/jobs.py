@@ -56,12 +56,18 @@ class Jobs:
         status |= {"active": active, "succeeded": succeeded, "failed": failed}
         if is_complete:
             status.setdefault("completionTime", templates.now())
-            done = templates.updated_condition(job, "Complete", status=True)
-            status["conditions"] = [done]
+            # The API server refuses Complete without the criteria that led to it.
+            kinds = ("SuccessCriteriaMet", "Complete")
+            reached = {"reason": "CompletionsReached", "message": "Reached expected number of pods"}
+            status["conditions"] = [
+                templates.updated_condition(job, kind, status=True, **reached) for kind in kinds
+            ]
         elif is_failed:
             reason = {"reason": "BackoffLimitExceeded", "message": "Job has reached the limit"}
-            done = templates.updated_condition(job, "Failed", status=True, **reason)
-            status["conditions"] = [done]
+            status["conditions"] = [
+                templates.updated_condition(job, kind, status=True, **reason)
+                for kind in ("FailureTarget", "Failed")
+            ]
         await self._view.replace_status(JOBS, {**job, "status": status})
 
     async def _create(self, job: JsonObject) -> None:

@@ -45,9 +45,9 @@ class Scheduler:
             self._assumed.pop(new["metadata"]["uid"], None)
 
     def _on_room(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        if new is not None and old is not None and new["kind"] == "Node":
-            if _room(old) == _room(new):
-                return  # a heartbeat
+        is_node = new is not None and new["kind"] == "Node"
+        if old is not None and new is not None and is_node and _room(old) == _room(new):
+            return  # a heartbeat
         for pod in self._pods.objects.values():
             if _waits(pod):
                 self.queue.add(key_of(pod))

@@ -76,7 +76,7 @@ class Report:
                 percent - self._told.get(name, -PLAIN_STEP) >= PLAIN_STEP
             ):
                 self._told[name] = percent
-                self.say(f"{name}: {percent:.0f} % of four weeks analysed")
+                self.say(f"{name}: {percent:.0f} %")
             return
         if self._progress is None:
             columns = (
@@ -94,7 +94,7 @@ class Report:
         """Leave the bars as they are."""
         if self._progress is not None:
             self._progress.stop()
-            self._progress = None
+            self._progress, self._bars = None, {}
 
     def detectors(self, rows: Iterable[Sequence[str]]) -> None:
         """Table of detectors."""
@@ -137,5 +137,5 @@ class Report:
         """How to look further."""
         self.console.print()
         for title, text in lines.items():
-            self.console.print(f"  {title:<22}{text}", soft_wrap=True)
+            self.console.print(f"  {title:<38}{text}", soft_wrap=True)
         self.console.print()

@@ -1,0 +1,125 @@
+"""The demo's pure parts: manifests, history, readings of statuses, what is said."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from anomaly_operator.devcluster.demo import history, installing, statuses, workloads
+from anomaly_operator.devcluster.demo.reporting import Anomaly, Report
+
+POD = history.Entity(
+    {"namespace": "shop", "workload": "uploader", "pod": "uploader-a-b", "node": "node-1"},
+    {"memory_usage": 2e7, "network_in": 1e3, "network_out": 7e4},
+)
+
+
+def test_the_manifests_are_read_as_kustomize_would_apply_them() -> None:
+    documents = installing.read_kustomization(installing.find_project() / "manifests" / "base")
+    kinds = [document["kind"] for document in documents]
+    assert kinds[0] == "Namespace"
+    assert {"CustomResourceDefinition", "Deployment", "ClusterRole", "ConfigMap"} <= set(kinds)
+    deployment = next(d for d in documents if d["kind"] == "Deployment")
+    assert deployment["metadata"]["namespace"] == "anomaly-system"
+    subjects = [s for d in documents for s in d.get("subjects") or ()]
+    assert {s["namespace"] for s in subjects if s["kind"] == "ServiceAccount"} == {"anomaly-system"}
+
+
+def test_four_weeks_are_written_around_the_level_a_pod_really_has(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    rows = history.write_past(path, [POD], end_s=1_800_000_000.0)
+    with path.open(encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert rows == len(table) == 28 * 96 * 3
+    sent = [float(row["value"]) for row in table if row["metric"] == "network_out"]
+    assert np.median(sent) == pytest.approx(7e4, rel=0.15)
+    # The incident of nine days ago, four times what a quiet hour sends, tops every busy one.
+    assert max(sent) > 1.5 * np.quantile(sent, 0.98)
+    times = [float(row["timestamp"]) for row in table]
+    assert times == sorted(times)
+    assert times[-1] < 1_800_000_000.0 <= times[-1] + 2 * history.STEP_S
+    assert {row["workload"] for row in table} == {"uploader"}
+
+
+def test_the_same_past_is_written_each_time(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        history.write_past(tmp_path / name, [POD], end_s=1_800_000_000.0)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+DETECTOR = {
+    "metadata": {"name": "pods-live"},
+    "status": {
+        "state": "opened",
+        "conditions": [
+            {"type": "Ready", "status": "True", "reason": "Opened"},
+            {"type": "SourceReady", "status": "False", "reason": "TLS", "message": "no trust"},
+        ],
+        "shards": [
+            {
+                "backfill": {"percent": 40.0},
+                "dataCounts": {"bucketCount": 7},
+                "modelSizeStats": {"seriesCount": 3},
+                "anomalies": {"major": 1, "critical": 2},
+                "recentAnomalies": [
+                    {
+                        "time": "2026-11-22T11:00:02Z",
+                        "metric": "memory_usage",
+                        "entity": "basket-a-b",
+                        "score": 90.4,
+                        "actual": 2.0**27,
+                        "typical": 2.0**25,
+                        "summary": "4x higher",
+                    }
+                ],
+            },
+            {"backfill": {"percent": 20.0}, "dataCounts": {"bucketCount": 9}},
+        ],
+    },
+}
+
+
+def test_statuses_are_summed_over_shards_and_the_slowest_shard_counts() -> None:
+    assert statuses.backfill_percent(DETECTOR) == 20.0
+    assert statuses.buckets(DETECTOR) == 7
+    assert statuses.row(DETECTOR) == ("pods-live", "opened", "True", "3", "7", "1", "2")
+    assert statuses.problems([DETECTOR]) == ["pods-live: SourceReady=False TLS: no trust"]
+    assert [a.entity for a in statuses.anomalies(DETECTOR)] == ["basket-a-b"]
+
+
+def test_a_detector_without_a_status_yet_is_no_error() -> None:
+    bare = {"metadata": {"name": "new"}}
+    assert statuses.row(bare) == ("new", "-", "-", "0", "0", "0", "0")
+    assert statuses.backfill_percent(bare) == 0.0
+
+
+def test_without_a_terminal_all_is_said_in_plain_lines() -> None:
+    written = io.StringIO()
+    report = Report(Console(file=written, highlight=False))
+    for percent in (0.0, 4.0, 12.0, 13.0, 100.0, 100.0):
+        report.progress("pods-four-weeks", percent)
+    report.end_progress()
+    found: list[Anomaly] = statuses.anomalies(DETECTOR)
+    report.anomaly(found[0])
+    lines = [line[10:].strip() for line in written.getvalue().splitlines()]
+    assert lines == [
+        "pods-four-weeks: 0 %",
+        "pods-four-weeks: 12 %",
+        "pods-four-weeks: 100 %",
+        (
+            "anomaly pods-live: memory_usage of basket-a-b was 128.0 MiB, 32.0 MiB is typical "
+            "(4x higher; score 90)"
+        ),
+    ]
+
+
+def test_every_workload_that_is_told_to_misbehave_is_there() -> None:
+    deployments = [d for d in workloads.render_workloads() if d["kind"] == "Deployment"]
+    names = {d["metadata"]["name"] for d in deployments}
+    assert {"basket", "uploader", "web"} <= names
+    assert workloads.render_orders(leak=True, surge=False)["data"] == {"leak": "on", "surge": "off"}
