@@ -1,0 +1,112 @@
+"""What ``anomaly get`` and ``anomaly snapshots`` show of a detector and of a worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from anomaly_operator.adapters.http_server import HttpServer
+from anomaly_operator.adapters.results_store import ResultsStore
+from anomaly_operator.api.job import Revert
+from anomaly_operator.cli.get import anomaly_rows, detector_row
+from anomaly_operator.cli.get import command as get
+from anomaly_operator.cli.snapshots import command as snapshots
+from anomaly_operator.cli.snapshots import revert_body
+from anomaly_operator.ports import SnapshotInfo
+from tests.support.ports_conformance import a_record, an_advance
+
+DETECTOR = {
+    "metadata": {"namespace": "shop", "name": "memory"},
+    "spec": {"groups": ["shop", "memory"]},
+    "status": {
+        "state": "opened",
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "backfill": {"percent": 41.7},
+        "seriesCount": 12,
+        "worstScore": 91.4,
+        "anomalies": {"critical": 2, "major": 1},
+        "modelMemory": "12mb of 1024mb",
+        "recentAnomalies": [
+            {
+                "time": "2025-10-09T08:53:20Z",
+                "metric": "memory_usage",
+                "entity": "cart-1",
+                "namespace": "shop",
+                "score": 91.4,
+                "actual": 851443712.0,
+                "typical": 212860928.0,
+                "explanation": "4x higher than typical for a Thursday 08:45",
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture
+def worker_url(tmp_path: Path) -> Iterator[str]:
+    store = ResultsStore(str(tmp_path / "r.db"), job_id="shop/memory", shard=0, now_s=lambda: 0.0)
+    for number in range(3):
+        time_s = 900.0 * number
+        store.write(an_advance(time_s, records=(a_record(time_s, score=30.0 + 30 * number),)))
+    store.keep_snapshots([SnapshotInfo("1800", 1800.0, 3 * 2**20, description="after backfill")])
+    server = HttpServer(
+        ("127.0.0.1", 0), collectors=(), store=store, live=lambda: "", ready=lambda: ""
+    )
+    yield f"http://127.0.0.1:{server.port}"
+    server.close()
+    store.close()
+
+
+def test_a_detector_is_one_line() -> None:
+    row = detector_row(DETECTOR)
+    assert row["READY"] == "True"
+    assert row["BACKFILL"] == "42 %"
+    assert (row["CRITICAL"], row["MAJOR"], row["SCORE"]) == ("2", "1", "91")
+    assert row["GROUPS"] == "shop,memory"
+    fresh = detector_row({"metadata": DETECTOR["metadata"], "spec": {}})
+    assert fresh["READY"] == "Unknown", "a detector that nobody has looked at yet"
+
+
+def test_an_anomaly_says_what_where_and_why_in_its_unit() -> None:
+    (row,) = anomaly_rows(DETECTOR)
+    assert row["ENTITY"] == "shop/cart-1"
+    assert (row["ACTUAL"], row["TYPICAL"]) == ("812 MiB", "203 MiB")
+    assert (row["SCORE"], row["SEVERITY"]) == ("91", "critical")
+    assert row["WHY"].startswith("4x higher")
+
+
+def test_a_worker_is_asked_for_all_it_has(worker_url: str) -> None:
+    done = CliRunner().invoke(
+        get, ["anomalies", "--worker", worker_url, "--min-score", "40", "-o", "json"]
+    )
+    assert done.exit_code == 0, done.output
+    assert [row["SCORE"] for row in json.loads(done.output)] == ["90", "60"]
+    shown = CliRunner().invoke(get, ["anomalies", "--worker", worker_url])
+    assert "cart-1" in shown.output
+
+
+def test_snapshots_are_listed(worker_url: str) -> None:
+    done = CliRunner().invoke(snapshots, ["memory", "--worker", worker_url])
+    assert done.exit_code == 0, done.output
+    assert "1800" in done.output
+    assert "3.0 MiB" in done.output
+    assert "after backfill" in done.output
+
+
+def test_a_wish_to_go_back_is_one_annotation_that_the_operator_can_read() -> None:
+    wish = Revert(request_id="r1", snapshot_id="1800", delete_intervening_results=True)
+    body = revert_body("memory", "shop", wish)
+    assert set(body["metadata"]) == {"name", "namespace", "annotations"}
+    text = body["metadata"]["annotations"]["anomaly-operator.dev/revert"]
+    assert Revert.parse(orjson.loads(text)) == wish
+
+
+def test_revert_without_an_id_is_refused() -> None:
+    done = CliRunner().invoke(snapshots, ["memory", "revert"])
+    assert done.exit_code == 2
+    assert "id of a snapshot" in done.output
