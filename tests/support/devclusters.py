@@ -32,9 +32,11 @@ async def running_cluster(
     folder: Path, settings: ClusterSettings = QUICK
 ) -> AsyncIterator[Workloads]:
     """Run an API server, controllers and nodes."""
-    async with running_access(folder) as access:
-        async with running_workloads(access, folder / "cluster", settings=settings) as workloads:
-            yield workloads
+    async with (
+        running_access(folder) as access,
+        running_workloads(access, folder / "cluster", settings=settings) as workloads,
+    ):
+        yield workloads
 
 
 @contextlib.asynccontextmanager

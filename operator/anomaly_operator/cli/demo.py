@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from anomaly_operator.devcluster.apiclient.calls import ApiError
 from anomaly_operator.devcluster.demo.reporting import Report
 from anomaly_operator.devcluster.demo.running import run_demo
 
@@ -39,6 +40,9 @@ def command(*, data_dir: Path | None, exit_when_done: bool) -> None:
         report.end_progress()
         report.say("stopped; no process is left over")
         return
+    except ApiError as error:
+        report.end_progress()
+        raise click.ClickException(f"the stand-in's API server refused: {error}") from None
     finally:
         if data_dir is None:
             shutil.rmtree(folder, ignore_errors=True)

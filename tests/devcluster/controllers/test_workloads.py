@@ -63,9 +63,7 @@ def commands(pods: list[JsonObject]) -> set[str]:
 async def test_a_deployment_rolls_over_and_its_deletion_takes_all_with_it(tmp_path: Path) -> None:
     async with devclusters.running_cluster(tmp_path) as cluster:
         client = cluster.client
-        await client.create(
-            DEPLOYMENTS, workload(DEPLOYMENTS, "web", ["sleep", "601"], replicas=2)
-        )
+        await client.create(DEPLOYMENTS, workload(DEPLOYMENTS, "web", ["sleep", "601"], replicas=2))
 
         async def available() -> JsonObject | None:
             found = await client.get(DEPLOYMENTS, "default", "web")
@@ -101,7 +99,7 @@ async def test_a_deployment_rolls_over_and_its_deletion_takes_all_with_it(tmp_pa
 
 
 async def test_a_stateful_set_keeps_its_names_and_volumes(tmp_path: Path) -> None:
-    """Scaled up in order, updated one by one, its files kept; a claim without a class of ours waits."""
+    """Scaled up in order, updated one by one, files kept; a claim of a foreign class waits."""
     async with devclusters.running_cluster(tmp_path) as cluster:
         client = cluster.client
         stateful = workload(STATEFUL_SETS, "db", ["sleep", "601"], replicas=2, serviceName="db")

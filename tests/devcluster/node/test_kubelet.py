@@ -109,8 +109,10 @@ async def test_permissions_are_those_of_a_real_kubelet(tmp_path: Path) -> None:
             assert (await kubelet.get(path, stats))[0] == 403
         assert await kubelet.get("/stats/summary", metrics) == (
             403,
-            "Forbidden (user=system:serviceaccount:default:metrics, verb=get, resource=nodes, "
-            "subresource(s)=[stats])",
+            (
+                "Forbidden (user=system:serviceaccount:default:metrics, verb=get, resource=nodes, "
+                "subresource(s)=[stats])"
+            ),
         )
         assert (await kubelet.get("/pods", stats))[1].endswith("subresource(s)=[pods proxy])")
 

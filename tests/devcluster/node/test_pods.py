@@ -28,6 +28,10 @@ async def reasons(cluster: Workloads, name: str) -> set[str]:
     return {e["reason"] for e in events["items"] if e["involvedObject"]["name"] == name}
 
 
+def is_running(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
 async def test_a_pods_life(tmp_path: Path) -> None:
     """Started with its files and variables, ready by its probe, refreshed, restarted, ended."""
     async with devclusters.running_cluster(tmp_path) as cluster:
@@ -61,7 +65,8 @@ async def test_a_pods_life(tmp_path: Path) -> None:
         assert ready["spec"]["nodeName"] == "node-1"
         assert ready["status"]["podIP"].startswith("127.")
         run = next(iter(cluster.nodes["node-1"].pods.values()))
-        assert (run.paths.volume("out") / "seen").read_text() == "1"
+        seen = run.paths.volume("out") / "seen"
+        assert seen.read_text() == "1"
 
         await client.patch(CONFIG_MAPS, "default", "settings", patch={"data": {"a": "2"}})
         shown = run.paths.root("main") / "etc/settings/a"
@@ -73,14 +78,14 @@ async def test_a_pods_life(tmp_path: Path) -> None:
 
         leader = run.containers["main"].leader
         assert leader is not None
-        Path(f"/proc/{leader}").stat()
+        assert is_running(leader)
         await client.delete(PODS, "default", "web")
 
         async def gone() -> bool:
             return await client.find(PODS, "default", "web") is None
 
         await until("the pod is gone", gone)
-        assert not Path(f"/proc/{leader}").exists()
+        assert not is_running(leader)
         assert not run.paths.folder.exists()
         wanted = {"Scheduled", "Pulled", "Created", "Started", "Killing"}
         assert wanted <= await reasons(cluster, "web")

@@ -46,7 +46,7 @@ async def settled(meter: TrafficMeter, pod: str, *, received: int) -> Traffic:
 
 @pytest.mark.parametrize("connections", [1, 40], ids=["one long", "many short"])
 async def test_counts_what_a_server_and_a_client_really_exchange(connections: int) -> None:
-    """Within 10 % (it is within a byte a connection), also where no look falls into a connection."""
+    """Within 1 % (in fact a byte a connection), also where no look falls into a connection."""
     pool, meter = AddressPool(), TrafficMeter()
     server_address, client_address = pool.take(), pool.take()
     meter.enlist("server", server_address, node="n")

@@ -136,11 +136,11 @@ class _Demo:
     async def _start_workloads(self) -> None:
         documents = workloads.render_workloads()
         await installing.apply(self._client, documents)
-        wanted = sum(d["spec"]["replicas"] for d in documents if d["kind"] == "Deployment")
+        wanted = sum(int(d["spec"]["replicas"]) for d in documents if d["kind"] == "Deployment")
 
         async def all_ready() -> bool:
             pods = await self._client.list(PODS, workloads.NAMESPACE)
-            return wanted <= sum(is_ready(pod) for pod in pods["items"])
+            return len([pod for pod in pods["items"] if is_ready(pod)]) >= wanted
 
         await self._until("the shop's pods are ready", all_ready, within_s=START_S)
         self._report.say(f"{wanted} pods of a shop run, and send each other real traffic")
@@ -232,13 +232,12 @@ class _Demo:
         # The bucket in which the fault begins starts up to a span before it.
         is_after = datetime.fromisoformat(anomaly.time) >= begun - timedelta(seconds=2)
         for fault in FAULTS:
-            matches = anomaly.entity.startswith(f"{fault.workload}-")
-            if matches and anomaly.metric == fault.metric and is_after:
-                if fault.order not in verdict.caught:
-                    verdict.caught[fault.order] = (after_s, anomaly)
-                    self._report.say(
-                        f"[bold green]caught[/] {fault.workload} after {after_s:.0f} s"
-                    )
+            matches = anomaly.entity.startswith(f"{fault.workload}-") and is_after
+            is_news = fault.order not in verdict.caught
+            if matches and anomaly.metric == fault.metric and is_news:
+                verdict.caught[fault.order] = (after_s, anomaly)
+                words = f"[bold green]caught[/] {fault.workload} after {after_s:.0f} s"
+                self._report.say(words)
 
     async def _new_anomalies(self) -> list[Anomaly]:
         with contextlib.suppress(*TROUBLE):
