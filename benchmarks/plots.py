@@ -46,7 +46,7 @@ def probability(folder: Path, results: Sequence[Calibration]) -> str:
         xlim=(0, 8),
         ylim=(0, 6.5),
         xlabel="-log10 p, as judged",
-        ylabel="-log10 of how often it came (above the line: too rarely called odd)",
+        ylabel="-log10 of how often it came (below the line: more often than told)",
         title="Calibration on ordinary data; dotted: factor 2",
     )
     axes.legend()
