@@ -1,9 +1,18 @@
 """What this series' anomalies look like: the familiar loses weight, the long run fades.
 
-An *event* is a run of loud buckets, ended by a few quiet ones. A row counts its past events by the
-size of their peak. A series that has had many events as large as this one is told so: the chance of
-such a bucket is at least the observed rate, less FREE events that a series may have before they
-count as a habit.
+An *event* is a run of loud buckets, ended by a few quiet ones. A row remembers how many short and
+how many long events it had and how large they were: a decayed count and the decayed sum of
+ln(peak / LOUD), which is what Hill's estimator of a power law needs. So a series that spikes every
+other day is told how often it spikes *that* high, and a spike of ten spreads is no news there:
+
+    p(event of size z) = (N - FREE) / n * (z / LOUD) ** (-1 / h),   h = mean ln(peak / LOUD)
+
+Short events excuse short ones only: when a run goes on, the long events' history is asked.
+
+References
+----------
+.. [1] B. M. Hill, "A simple general approach to inference about the tail of a distribution",
+   Ann. Statist. 3 (1975).
 """
 
 from __future__ import annotations
@@ -14,41 +23,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
-from anomaly_operator.engine.layout import COUNT, EVENT_BINS, RUN, RUN_PEAK, RUN_QUIET
+from anomaly_operator.engine.layout import (
+    COUNT,
+    LONG_EVENTS,
+    LONG_SIZE,
+    RUN,
+    RUN_PEAK,
+    RUN_QUIET,
+    SHORT_EVENTS,
+    SHORT_SIZE,
+)
 
-LOUD = 4.5  # normal score from which a bucket belongs to an event (3e-6)
-QUIET_END = 6.0  # quiet buckets that end one
-FREE = 2.0
+LOUD = 4.0  # normal score from which a bucket belongs to an event
+SHORT = 3.0  # loud buckets up to which an event is short
+QUIET_END = 4.0  # quiet buckets that end one
+FREE = 1.0  # events a series may have before they count as a habit
+SIZE_PRIOR = 0.35  # mean ln(peak / LOUD) assumed with PRIOR_EVENTS' weight
+PRIOR_EVENTS = 2.0
 MEMORY = 8000.0  # buckets after which an event counts 1/e
 FADE = 64.0  # buckets after which a continuing event's surprise has halved
 
 
 @inlined
-def event_bin(z: float) -> int:
-    """Half octaves of size above LOUD."""
-    bin_ = int(2.0 * math.log2(max(z, LOUD) / LOUD))
-    return min(max(bin_, 0), EVENT_BINS - 1)
-
-
-@inlined
-def familiar_p(c: NDArray[np.float64], events: NDArray[np.float32], z: float) -> float:
-    """Probability of a bucket with an event at least this large, by this row's own history."""
+def familiar_p(c: NDArray[np.float64], z: float) -> float:
+    """Probability of a bucket of an event at least this large, by this row's own history."""
     if z < LOUD:
         return 0.0
-    first = event_bin(z)
-    count = 0.0
-    for i in range(first, EVENT_BINS):
-        count += events[i]
-    count -= FREE
-    if count <= 0.0:
+    long_run = c[RUN] >= SHORT
+    count = c[LONG_EVENTS] if long_run else c[SHORT_EVENTS]
+    if count <= FREE:
         return 0.0
-    return count / max(min(c[COUNT], MEMORY), 100.0)
+    size = c[LONG_SIZE] if long_run else c[SHORT_SIZE]
+    mean = (size + PRIOR_EVENTS * SIZE_PRIOR) / (count + PRIOR_EVENTS)
+    rate = (count - FREE) / min(max(c[COUNT], 100.0), MEMORY)
+    return rate * math.exp(-math.log(z / LOUD) / mean)
 
 
 @inlined
-def learn_event(
-    c: NDArray[np.float64], events: NDArray[np.float32], z: float, weight: float
-) -> None:
+def learn_event(c: NDArray[np.float64], z: float, weight: float) -> None:
     """Follow the run under way; count it when it is over."""
     if z >= LOUD:
         c[RUN] += 1.0
@@ -57,9 +69,19 @@ def learn_event(
     elif c[RUN] > 0.0:
         c[RUN_QUIET] += 1.0
         if c[RUN_QUIET] >= QUIET_END:
-            for i in range(EVENT_BINS):
-                events[i] *= math.exp(-(c[RUN] + QUIET_END) / MEMORY)
-            events[event_bin(c[RUN_PEAK])] += weight
+            size = weight * math.log(c[RUN_PEAK] / LOUD)
+            if c[RUN] <= SHORT:
+                c[SHORT_EVENTS] += weight
+                c[SHORT_SIZE] += size
+            else:
+                c[LONG_EVENTS] += weight
+                c[LONG_SIZE] += size
             c[RUN] = 0.0
             c[RUN_PEAK] = 0.0
             c[RUN_QUIET] = 0.0
+    if c[SHORT_EVENTS] + c[LONG_EVENTS] > 0.0:
+        kept = 1.0 - weight / MEMORY
+        c[SHORT_EVENTS] *= kept
+        c[SHORT_SIZE] *= kept
+        c[LONG_EVENTS] *= kept
+        c[LONG_SIZE] *= kept

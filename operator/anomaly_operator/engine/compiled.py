@@ -6,12 +6,16 @@ hold the compiled answer against the interpreted one.
 
 from __future__ import annotations
 
+import inspect
+import sys
+import zlib
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 import numba
 
 F = TypeVar("F", bound=Callable[..., object])
+_sources: set[str] = set()  # modules that kernels are made of, as far as imported
 
 
 def compiled(function: F) -> F:
@@ -20,6 +24,10 @@ def compiled(function: F) -> F:
     Decision: no ``fastmath`` and no ``parallel``. Both may reorder sums, and then two machines or
     two runs would disagree in the last bit, which a replayed journal must not.
     """
+    _sources.add(function.__module__)
+    texts = sorted(inspect.getsource(sys.modules[name]) for name in _sources)
+    # The cache looks only at the kernel's own file; its name must tell of the parts' files too.
+    function.__qualname__ += f"_{zlib.crc32(''.join(texts).encode()):08x}"
     options = {"nogil": True, "error_model": "numpy", "fastmath": False}
     try:
         kernel = numba.njit(cache=True, **options)(function)
@@ -30,4 +38,5 @@ def compiled(function: F) -> F:
 
 def inlined(function: F) -> F:
     """Compile a building block of kernels; it has no cache of its own."""
+    _sources.add(function.__module__)
     return cast("F", numba.njit(nogil=True, error_model="numpy", fastmath=False)(function))

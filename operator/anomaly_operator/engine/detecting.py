@@ -48,7 +48,7 @@ STRETCH = 64  # buckets between refreshes of what rows share; also bounds tempor
 TAKEOVER_WIDEN = 4.0  # spreads a new pod's level may lie off its predecessor's
 COPY_COUNT = 200.0  # buckets' worth of experience a copy is given at most
 ACCEPT_S = 4 * 3600.0  # a lasting change is accepted after this long ...
-ACCEPT_LEAST = 12.0  # ... but not before as many buckets ...
+ACCEPT_LEAST = 24.0  # ... but not before as many buckets ...
 ACCEPT_MOST = 96.0  # ... nor much after as many
 _SIDES = {Side.HIGH: 1, Side.LOW: -1, Side.BOTH: 0}
 _RESTARTING = ("memory", "rss", "working_set")
@@ -198,7 +198,7 @@ class DetectorModel:
                     view,
                     column,
                     first + now,
-                    values[now],
+                    values[now:],
                     limit,
                     held_elsewhere,
                     annotations,
@@ -276,7 +276,7 @@ class DetectorModel:
         view: SetView,
         column: int,
         bucket: int,
-        present: Floats,
+        ahead: Floats,
         limit: MemoryLimit,
         held_elsewhere: int,
         annotations: list[Annotation],
@@ -285,7 +285,7 @@ class DetectorModel:
         key = block.series.keys[column]
         family = self.table.family_rows(key)
         lost = -1
-        idle = [r for r in family if not self._is_present(view, block, r, present)]
+        idle = [r for r in family if not self._is_present(view, block, r, ahead)]
         if key.member and idle:
             row = max(idle, key=lambda r: (self.state.core[r, SEEN], -r))
             before = self.table.hand_over(row, key)
@@ -304,9 +304,12 @@ class DetectorModel:
         view.version = self.table.version
         return lost
 
-    def _is_present(self, view: SetView, block: Block, row: int, present: Floats) -> bool:
+    def _is_present(self, view: SetView, block: Block, row: int, ahead: Floats) -> bool:
+        """Whether a row's holder is there; in its last bucket as planned it counts as gone."""
         column = view.column_of.get(row, -1)
-        return column >= 0 and column not in block.ended and bool(np.isfinite(present[column]))
+        if column < 0 or not np.isfinite(ahead[0, column]):
+            return False
+        return column not in block.ended or bool(np.isfinite(ahead[1:, column]).any())
 
     def _open(self, row: int) -> None:
         """Let a row's level be learnt anew."""
@@ -336,7 +339,6 @@ class DetectorModel:
             self.state.copy_row(source, row)
             core = self.state.core[row]
             core[COUNT] = min(core[COUNT], COPY_COUNT)
-            self.state.events[row] = 0.0
             self._open(row)
         return row
 

@@ -28,6 +28,8 @@ from anomaly_operator.engine.layout import (
     ERROR,
     FIRST,
     LEVEL,
+    LOGGED,
+    OFFSET,
     PHASE,
     RATES,
     REF_SPREAD,
@@ -39,9 +41,13 @@ from anomaly_operator.engine.layout import (
     SPREAD_UP,
     TAIL_BINS,
     TAIL_LOW,
+    TAIL_LOW_N,
     TAIL_UP,
+    TAIL_UP_N,
+    UNVISITED,
     VISITS,
     WEEK_S,
+    WEEK_UNIT,
     WIDEN,
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
@@ -51,12 +57,19 @@ from anomaly_operator.engine.rhythm import (
     MOVE_CLIP,
     SPREAD_GAIN,
     WEEKLY_GAIN_FLOOR,
+    WEEK_DOUBT,
+    WEEK_STEPS,
     learn_slot,
     learn_slot_spread,
+    learn_week,
+    proven,
     slot_edge,
     slot_spread,
+    week_edge,
+    week_value,
 )
 from anomaly_operator.engine.rules import rule_that_applies
+from anomaly_operator.engine.scales import change_scale, from_scale, learn_scale, to_scale
 from anomaly_operator.engine.tails import (
     LN2,
     calibrated,
@@ -75,6 +88,8 @@ MEAN_TO_DEVIATION = 1.2533141373155003  # standard deviation over mean |deviatio
 BOUND_STEP = 0.04
 BOUND_SHARE = 0.025  # of values beyond each bound
 EARLY_CAP = 0.2  # -ln p a bucket of experience allows
+LOUD_GAIN = 0.3  # of the usual step, for what an anomaly teaches the day's shape
+WIDEN_KEPT = 0.88  # of the extra spread, from bucket to bucket
 RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
 FULL_SURPRISE = 10.0  # -ln p up to which a bucket fully enters the record of surprises
 
@@ -133,9 +148,8 @@ def advance_rows(
     core: NDArray[np.float64],
     daily: NDArray[np.float32],
     daily_spread: NDArray[np.float32],
-    weekly: NDArray[np.float32],
+    weekly: NDArray[np.int16],
     surprise: NDArray[np.float32],
-    events: NDArray[np.float32],
     rows: NDArray[np.int64],
     values: NDArray[np.float64],
     first_index: int,
@@ -198,7 +212,6 @@ def advance_rows(
             continue
         c = core[row]
         record = surprise[row]
-        past = events[row]
         day = daily[row]
         day_spread = daily_spread[row]
         week = weekly[row]
@@ -211,6 +224,9 @@ def advance_rows(
             if c[SEEN] < 0.0:
                 start_row(c, y, index, resolution)
                 continue
+            value = y
+            y = to_scale(c, value)
+            logged = c[LOGGED] != 0.0
             n = c[COUNT]
             gap = index - c[SEEN] - 1.0
 
@@ -221,6 +237,7 @@ def advance_rows(
             visits = c[VISITS] / per_day
             usable = 1
             edge = 0.0
+            week_doubt = 0.0
             factor = 1.0
             if day_slots > 0:
                 d = int((at - math.floor(at / DAY_S) * DAY_S) / DAY_S * day_slots)
@@ -229,35 +246,42 @@ def advance_rows(
                     usable = 2
                     if c[ERROR + RATES] == 0.0:
                         start_class(c, 1, c[FIRST])
-                    bases[1] = day[d]
+                    noise = 0.5 * (c[SPREAD_UP] + c[SPREAD_LOW])
+                    bases[1] = proven(day[d], noise, min(visits, 1.0 / GAIN_FLOOR))
                     factor = slot_spread(day_spread, d, visits)
                     edge = JITTER * slot_edge(day, d)
                 if week_slots > 0:
                     at += week_offset_s
                     w = int((at - math.floor(at / WEEK_S) * WEEK_S) / WEEK_S * week_slots)
                     w = min(w, week_slots - 1)
-                    if usable == 2 and visits >= 7.0 and not math.isnan(week[w]):
+                    if usable == 2 and visits >= 7.0 and week[w] != UNVISITED:
                         usable = 3
                         if c[ERROR + 2 * RATES] == 0.0:
                             start_class(c, 2, 0.0)
-                        weeks = visits / 7.0
-                        bases[2] = bases[1] + weeks / (weeks + 0.7) * week[w]
+                        weeks = min(visits / 7.0, 1.0 / WEEKLY_GAIN_FLOOR)
+                        unit = c[WEEK_UNIT]
+                        more = proven(week_value(week, w, unit), noise * max(factor, 1.0), weeks)
+                        bases[2] = bases[1] + more
+                        week_doubt = max(WEEK_DOUBT * abs(more), JITTER * week_edge(week, w, unit))
 
             forecast(c, bases, usable, answer)
             expected = answer[0]
             reference = answer[1]
             by_clock = 1.0 - answer[2] if usable > 1 else 0.0
-            if non_negative and expected < 0.0:
+            if non_negative and not logged and expected < 0.0:
                 expected = 0.0
+            told = from_scale(c, expected)
 
             # How far off, in spreads of its side and time of day.
             e = y - expected
             sigma0 = c[SPREAD_UP] if e > 0.0 else c[SPREAD_LOW]
-            floor = max(resolution, COEFFICIENT_FLOOR * abs(expected))
+            floor = max(resolution, COEFFICIENT_FLOOR * abs(told))
+            if logged:
+                floor /= told + c[OFFSET]
             widen = c[WIDEN]
             if gap > 0.0:
                 widen = max(widen, min(0.3 * math.log1p(gap), 3.0) * sigma0)
-            edge *= by_clock
+            edge = edge * by_clock + week_doubt
             sigma = math.sqrt(sigma0 * sigma0 * factor * factor + edge * edge + widen * widen)
             sigma += 0.5 * floor + 1e-12
             off = math.copysign(max(abs(e) - floor, 0.0), e)
@@ -268,11 +292,13 @@ def advance_rows(
             ref_off = math.copysign(max(abs(ref_off) - floor, 0.0), ref_off)
             ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + widen + edge + 1e-12
             ref = ref_off / ref_sigma
+            if c[RUN] > 0.0 and abs(ref) < abs(z):
+                z = ref  # back where the series was before: the way home is no anomaly of its own
             single_z = abs(z) if side == 0 else z * side
-            multi_z = judge_bands(c, ref, side, scores)
+            multi_z = judge_bands(c, z, ref, side, scores)
             worst = max(single_z, multi_z)
 
-            restarted = restarts and y < RESTART_SHARE * expected and z < -LOUD
+            restarted = restarts and value < RESTART_SHARE * told and z < -LOUD
             if restarted and side != 1:
                 worst = 0.0
             # Two sides make everything twice as likely; one side not.
@@ -283,7 +309,7 @@ def advance_rows(
             run = c[RUN]
             if run > 0.0 and worst < 1.2 * c[RUN_PEAK]:
                 lp *= FADE / (FADE + run)
-            known = familiar_p(c, past, worst)
+            known = familiar_p(c, worst)
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
             lp = min(max(lp, -0.5 - EARLY_CAP * n), 0.0)
@@ -291,15 +317,15 @@ def advance_rows(
             # What is told.
             low_edge = expected - c[BOUND_LOW] * (c[SPREAD_LOW] * factor + edge + widen) - floor
             high_edge = expected + c[BOUND_UP] * (c[SPREAD_UP] * factor + edge + widen) + floor
-            if non_negative and low_edge < 0.0:
-                low_edge = 0.0
             inside = low_edge <= y <= high_edge
             above_edge = y > high_edge
             ls = min(double + log_sf(single_z), 0.0)
             lm = min(double + log_sf(multi_z), 0.0)
-            typical[t, s] = expected
-            lower[t, s] = low_edge
-            upper[t, s] = high_edge
+            typical[t, s] = told
+            lower[t, s] = from_scale(c, low_edge)
+            upper[t, s] = from_scale(c, high_edge)
+            if non_negative and lower[t, s] < 0.0:
+                lower[t, s] = 0.0
             log_p[t, s] = lp
             impact[t, s] = impact_of(min(ls, -1e-3), min(lm, -1e-3))
             single[t, s] = ls
@@ -311,8 +337,8 @@ def advance_rows(
             applied = rule_that_applies(
                 s,
                 t,
-                y,
-                expected,
+                value,
+                told,
                 index * span_s,
                 scopes,
                 conditions,
@@ -331,7 +357,7 @@ def advance_rows(
             if weight > 0.0:
                 if restarted:
                     c[BOOST] = 0.0
-                    c[WIDEN] = 0.5 * abs(expected)
+                    c[WIDEN] = 1.0 if logged else 0.5 * abs(expected)
                 calm = weight / (1.0 + 0.25 * run)
                 spread = 0.5 * (c[SPREAD_UP] + c[SPREAD_LOW]) + 0.5 * floor + 1e-12
                 rate = calm / (min(0.5 * n + FIRST_WEIGHT, SPREAD_MEMORY))
@@ -351,8 +377,11 @@ def advance_rows(
                     ref_size = min(abs(ref_off), SPREAD_CLIP * ref_sigma) / factor
                     rate = calm / min(0.5 * n + FIRST_WEIGHT, SPREAD_MEMORY)
                     c[REF_SPREAD] += rate * (ref_size * MEAN_TO_DEVIATION - c[REF_SPREAD])
-                    if n > 30.0:
-                        learn_tail(c, TAIL_UP if e > 0.0 else TAIL_LOW, z, calm)
+                    if n > 30.0 and run == 0.0:
+                        if e > 0.0:
+                            learn_tail(c, TAIL_UP, TAIL_UP_N, z, calm)
+                        else:
+                            learn_tail(c, TAIL_LOW, TAIL_LOW_N, z, calm)
                     step = BOUND_STEP * max(1.0, 8.0 / (1.0 + n / 40.0))
                     c[BOUND_UP] += (
                         calm * step * ((0.0 if inside or not above_edge else 1.0) - BOUND_SHARE)
@@ -366,18 +395,22 @@ def advance_rows(
                     j = min(int(surprised / LN2), TAIL_BINS - 1)
                     enters = weight
                     if surprised > FULL_SURPRISE:
-                        enters *= math.exp(0.5 * (FULL_SURPRISE - surprised)) / (1.0 + run)
+                        enters *= math.exp(0.5 * (FULL_SURPRISE - surprised))
+                    if run > 0.0:
+                        enters /= (1.0 + run) * (1.0 + run)
                     record[j] += enters
                     if record[0] > 6000.0:
                         for i in range(TAIL_BINS):
                             record[i] *= 0.5
-                learn_event(c, past, worst, weight)
-                learn_bands(c, ref, weight)
+                learn_event(c, worst, weight)
+                learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:
                     anchor = c[FIRST] if c[ERROR + RATES] == 0.0 else c[LEVEL + RATES + SLOW]
                     wide = 4.0 if visits < 3.0 else 1.0
                     reach = wide * MOVE_CLIP * spread * factor
                     gain = weight * max(1.0 / (visits + 1.0), GAIN_FLOOR) / per_slot
+                    if worst >= LOUD and visits >= 2.0:
+                        gain *= LOUD_GAIN
                     if usable > 1:
                         ratio = abs(e) / (spread / MEAN_TO_DEVIATION)
                         learn_slot_spread(day_spread, d, ratio, weight * SPREAD_GAIN / per_slot)
@@ -385,7 +418,16 @@ def advance_rows(
                             base = c[LEVEL + (2 if usable == 3 else 1) * RATES + SLOW]
                             weeks = visits / 7.0
                             week_gain = weight * max(1.0 / (weeks + 1.0), WEEKLY_GAIN_FLOOR)
-                            learn_slot(week, w, y - base - day[d], week_gain / per_week_slot, reach)
+                            if c[WEEK_UNIT] == 0.0:
+                                c[WEEK_UNIT] = spread / WEEK_STEPS
+                            learn_week(
+                                week,
+                                w,
+                                y - base - day[d],
+                                week_gain / per_week_slot,
+                                4.0 * reach if weeks < 2.0 else reach,
+                                c[WEEK_UNIT],
+                            )
                     learn_slot(day, d, y - anchor, gain, reach)
                     c[VISITS] += weight
                 klass = 0
@@ -411,8 +453,10 @@ def advance_rows(
                 elif announced > 0 and usable > 1 and answer[2] > 0.95:
                     c[RHYTHM] = 0.0
                     note |= NOTE_RHYTHM_LOST
+                if learn_scale(c, value, told, weight):
+                    change_scale(c, day, week)
                 c[COUNT] = n + weight
                 c[BOOST] += weight
-                c[WIDEN] = 0.7 * widen if widen > 0.05 * sigma0 else 0.0
+                c[WIDEN] = WIDEN_KEPT * widen if widen > 0.05 * sigma0 else 0.0
             c[SEEN] = index
             notes[t, s] = note

@@ -17,9 +17,9 @@ STATE_VERSION = 1  # raise whenever the meaning of any array changes
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
 MAX_DAILY_SLOTS = 288  # 5 minutes: finer rhythm is not worth its memory
-MAX_WEEKLY_SLOTS = 336  # 30 minutes, relative to the day's own 5 or 15
+MAX_WEEKLY_SLOTS = 672  # 15 minutes, on top of the day's own 5 or 15
+UNVISITED = -32768  # of the weekly table, which is counted in units of WEEK_UNIT
 TAIL_BINS = 24  # octaves of probability a row's own record of surprise reaches
-EVENT_BINS = 16  # half octaves of size of past anomalies
 
 CLASSES = 3  # without rhythm, daily, daily and weekly
 RATES = 4  # fast to slow
@@ -56,7 +56,19 @@ BAND_SPREAD = 54  # + band
 VISITS = 58  # buckets since the rhythm began to be learnt
 FIRST = 59  # the first value: what the first day's shape is measured from
 SCALE_SHIFT = 60  # evidence of a lasting change of spread
-CORE = 62
+LOGGED = 62  # 1 when the row is modelled on the logarithmic scale
+OFFSET = 64  # what is added before the logarithm, metric's unit
+LIKELIHOOD = 65  # decayed log likelihood ratio of the logarithmic over the plain scale
+PLAIN_SIZE = 66  # mean |error|, metric's unit
+SHARE_SIZE = 67  # mean |log error|
+WEEK_UNIT = 68  # what one step of the weekly table is worth; 0 before it is first used
+BAND_TAIL = 69  # + band: 1/degrees of freedom
+BAND_TAIL_N = 73  # + band: exceedances it was learnt from
+SHORT_EVENTS = 77  # decayed count of short anomalies
+SHORT_SIZE = 78  # decayed sum of ln(peak / LOUD) of them
+LONG_EVENTS = 79
+LONG_SIZE = 80
+CORE = 81
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
@@ -79,9 +91,8 @@ class RowState:
     core: NDArray[np.float64]  # (R, CORE)
     daily: NDArray[np.float32]  # (R, D) shape of the day around the level; NaN = never visited
     daily_spread: NDArray[np.float32]  # (R, D) spread of the slot over the row's spread
-    weekly: NDArray[np.float32]  # (R, W) the week's departure from the day
+    weekly: NDArray[np.int16]  # (R, W) the week's departure from the day, in WEEK_UNIT
     surprise: NDArray[np.float32]  # (R, TAIL_BINS) how often each octave of surprise was seen
-    events: NDArray[np.float32]  # (R, EVENT_BINS) how many anomalies of each size were seen
 
     @classmethod
     def empty(cls, rows: int, daily_slots: int, weekly_slots: int) -> RowState:
@@ -92,9 +103,8 @@ class RowState:
             core=core,
             daily=np.full((rows, daily_slots), np.nan, np.float32),
             daily_spread=np.ones((rows, daily_slots), np.float32),
-            weekly=np.full((rows, weekly_slots), np.nan, np.float32),
+            weekly=np.full((rows, weekly_slots), UNVISITED, np.int16),
             surprise=np.zeros((rows, TAIL_BINS), np.float32),
-            events=np.zeros((rows, EVENT_BINS), np.float32),
         )
 
     def arrays(self) -> tuple[NDArray[np.generic], ...]:
@@ -105,7 +115,6 @@ class RowState:
             self.daily_spread,
             self.weekly,
             self.surprise,
-            self.events,
         )
 
     def row_bytes(self) -> int:

@@ -30,10 +30,11 @@ from anomaly_operator.engine.layout import (
 )
 
 RATE = np.array([0.5, 0.1, 0.02, 0.003])
-CLIP = np.array([8.0, 5.0, 4.0, 3.0])  # spreads a single value may pull a tracker
+CLIP = np.array([3.0, 3.0, 3.0, 2.5])  # spreads a single value may pull a tracker
 SLOPE_RATE = 0.002  # of the slow tracker's own step
 ERROR_CLIP = 8.0  # spreads; what no tracker foresaw must not decide between them
 SLOW = RATES - 1
+SETTLING = 8.0  # buckets a new pod's level is followed closely before it is averaged
 
 
 @inlined
@@ -91,8 +92,11 @@ def learn_levels(
     While the level is open (cold start, new pod) the gain is that of a plain average since then.
     """
     n = c[COUNT]
-    opened = 1.0 / (min(n, c[BOOST]) + 1.0)
-    settled = c[BOOST] > 3.0
+    age = c[BOOST]
+    opened = 1.0 / (n + 1.0)
+    if age < n:  # opened anew: first where it goes, then a plain average
+        opened = 0.5 if 0.0 < age < SETTLING else 1.0 / (max(age - SETTLING, 0.0) + 1.0)
+    settled = age > SETTLING
     rate_e = max(error_rate, 1.0 / (n + 1.0))
     error_limit = ERROR_CLIP * sigma
     for r in range(usable):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
+from anomaly_operator.engine.layout import UNVISITED
 
 GAIN_FLOOR = 0.15  # a slot remembers about six days
 WEEKLY_GAIN_FLOOR = 0.25  # about four weeks
@@ -23,6 +24,10 @@ SPREAD_CLIP = 6.0  # one visit multiplies a slot's spread by at most 1 + SPREAD_
 MOVE_CLIP = 5.0  # slot spreads one visit may move a slot by, before its gain
 NARROWEST = 0.4  # a quiet hour is trusted to be this much quieter, no more (Elastic's limit too)
 WIDEST = 50.0
+UNLEARN = 0.6  # share of a weekly departure that goes when the next week does not show it
+WEEK_STEPS = 16.0  # units of the weekly table in a spread
+WEEK_DOUBT = 0.3  # a weekly job's size is known no better than this share of it
+PROOF = 4.0  # variances a slot must stand out by to count half
 PRIOR_VISITS = 2.0  # visits' worth of "like any other slot"
 JITTER = 0.2  # of the step to the neighbouring slots: clocks of jobs are not exact
 
@@ -32,6 +37,17 @@ def slot_spread(daily_spread: NDArray[np.float32], slot: int, visits: float) -> 
     """Spread of this time of day over the row's own, shrunk to one while visits are few."""
     learnt = (PRIOR_VISITS + visits * daily_spread[slot]) / (PRIOR_VISITS + visits)
     return min(max(learnt, NARROWEST), WIDEST)
+
+
+@inlined
+def proven(value: float, noise: float, visits: float) -> float:
+    """Wiener's shrinkage: what a slot says, by how far it stands out of its own uncertainty.
+
+    A slot learnt from ``visits`` values of spread ``noise`` is off by about noise/sqrt(visits) by
+    chance alone. A weekly job seen once counts almost in full, a ripple hardly.
+    """
+    signal = value * value
+    return value * signal / (signal + PROOF * noise * noise / max(visits, 1.0) + 1e-300)
 
 
 @inlined
@@ -58,6 +74,41 @@ def learn_slot(
     else:
         step = min(max(target - table[slot], -reach), reach)
         table[slot] += gain * step
+
+
+@inlined
+def week_value(week: NDArray[np.int16], slot: int, unit: float) -> float:
+    """What the week adds at this slot; 0 where it was never visited."""
+    held = week[slot]
+    return 0.0 if held == UNVISITED else held * unit
+
+
+@inlined
+def week_edge(week: NDArray[np.int16], slot: int, unit: float) -> float:
+    """Largest step from this slot to a neighbour."""
+    slots = len(week)
+    here = week_value(week, slot, unit)
+    before = week_value(week, slot - 1 if slot > 0 else slots - 1, unit)
+    after = week_value(week, slot + 1 if slot < slots - 1 else 0, unit)
+    return max(abs(here - before), abs(here - after))
+
+
+@inlined
+def learn_week(
+    week: NDArray[np.int16], slot: int, target: float, gain: float, reach: float, unit: float
+) -> None:
+    """Move one slot of the week towards ``target``; counted in whole units, so it fits 16 bits."""
+    held = week_value(week, slot, unit)
+    if week[slot] == UNVISITED:
+        moved = target
+    else:
+        step = target - held
+        if abs(target) < 0.5 * abs(held):  # what was seen once and is not there now goes quickly
+            gain = max(gain, UNLEARN)
+        else:
+            step = min(max(step, -reach), reach)
+        moved = held + gain * step
+    week[slot] = int(min(max(math.floor(moved / unit + 0.5), -32000.0), 32000.0))
 
 
 @inlined

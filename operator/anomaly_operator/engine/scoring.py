@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from anomaly_operator.engine.compiled import compiled, inlined
 from anomaly_operator.engine.tails import log_sf, normal_score
 
-LEAST_SERIES = 100.0
+LEAST_SERIES = 60.0
 LN10 = math.log(10.0)
 DAY_LOG10 = math.log10(86400.0)
 
@@ -60,7 +60,7 @@ def score_of(period: float) -> float:
 @inlined
 def period_of(log_p: float, series: float, span_s: float) -> float:
     """log10 of the days between two such buckets among ``series`` series."""
-    return math.log10(span_s) - DAY_LOG10 - log_p / LN10 - math.log10(series + LEAST_SERIES)
+    return math.log10(span_s) - DAY_LOG10 - log_p / LN10 - 0.5 * math.log10(series * series + LEAST_SERIES**2)
 
 
 @compiled

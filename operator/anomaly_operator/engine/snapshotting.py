@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anomaly_operator.engine.detecting import DetectorModel
     from anomaly_operator.engine.engine import Engine
 
-_NAMES = ("core", "daily", "daily_spread", "weekly", "surprise", "events")
+_NAMES = ("core", "daily", "daily_spread", "weekly", "surprise")
 
 
 def dump(engine: Engine) -> dict[str, NDArray[np.generic]]:

@@ -27,7 +27,8 @@ LIGHTEST = 1e-3  # 1/degrees of freedom treated as normal
 HEAVIEST = 0.5  # two degrees of freedom: variance no longer exists
 EXCEED = 1.6448536269514722  # normal score one residual in twenty of a side exceeds
 EXCEED_SURPRISE = 2.302585092994046  # -ln(2 sf(EXCEED)): one in ten given the side
-EXCESS_CAP = 5.0  # a single value, however large, moves the tail by this much
+EXCESS_CAP = 3.0  # a single value, however large, moves the tail by this much
+ODD = 5.0  # excess from which a value is rather an anomaly than the tail
 EXCESS_MEAN = 1.0 - math.exp(-EXCESS_CAP)  # of a capped standard exponential
 PRIOR_WEIGHT = 2000.0  # ideal buckets the detector-wide record starts from
 OWN_SHAPE = 5.0  # how alike rows are taken to be: coefficient of variation 1/sqrt(5) of their rates
@@ -71,7 +72,9 @@ def student_score(z: float, inverse_nu: float) -> float:
 
 
 @inlined
-def learn_tail(c: NDArray[np.float64], tail: int, z: float, weight: float) -> None:
+def learn_tail(
+    c: NDArray[np.float64], tail: int, counter: int, z: float, weight: float
+) -> None:
     """Nudge one side's 1/degrees of freedom until its exceedances are exponential with mean one.
 
     Among residuals beyond EXCEED, -ln p is standard exponential when the tail is right. Heavier
@@ -80,9 +83,12 @@ def learn_tail(c: NDArray[np.float64], tail: int, z: float, weight: float) -> No
     size = abs(z)
     if size <= EXCEED:
         return
-    excess = min(-LN2 - log_sf(size) - EXCEED_SURPRISE, EXCESS_CAP)
-    seen = c[tail + 2] + weight
-    c[tail + 2] = seen
+    excess = -LN2 - log_sf(size) - EXCEED_SURPRISE
+    if excess > ODD:
+        weight *= math.exp(0.5 * (ODD - excess))
+    excess = min(excess, EXCESS_CAP)
+    seen = c[counter] + weight
+    c[counter] = seen
     step = max(0.25 / (seen + 8.0), 0.002)
     moved = c[tail] + weight * step * (excess - EXCESS_MEAN)
     c[tail] = min(max(moved, 0.0), HEAVIEST)
