@@ -49,7 +49,11 @@ class Scrape:
     def __init__(self, **options: object) -> None:
         self.now = END_S + 100
         self.exposition = Exposition(
-            "shop", "memory", shard=0, now_s=lambda: self.now, **options  # type: ignore[arg-type]
+            "shop",
+            "memory",
+            shard=0,
+            now_s=lambda: self.now,
+            **options,  # type: ignore[arg-type]
         )
         self.registry = CollectorRegistry()
         self.registry.register(self.exposition)
@@ -128,7 +132,11 @@ def test_a_quiet_bucket_resolves_alerts(scrape: Scrape) -> None:
 
 
 def test_bounds_are_shown_with_the_model_plot_and_for_its_terms(scrape: Scrape) -> None:
-    scrape.exposition.write(advance_of(plot=PlotSettings(True, True, frozenset({"cart-2"}))))
+    scrape.exposition.write(
+        advance_of(
+            plot=PlotSettings(enabled=True, annotations_enabled=True, terms=frozenset({"cart-2"}))
+        )
+    )
     assert scrape.value("anomaly_upper_bound", entity="cart-2") == 2.5
     assert scrape.value("anomaly_upper_bound", entity="cart-1") is None
 

@@ -23,7 +23,11 @@ def journal(tmp_path: Path) -> Iterator[FileJournal]:
 
 def test_a_torn_tail_ends_the_replay_and_is_cut_before_the_next_entry(tmp_path: Path) -> None:
     """Whatever byte the kill came at, whole entries come back, and new ones follow them."""
-    entries: list[JournalEntry] = [some_samples(60.0), some_samples(121.0), CloseEntry(900.0, True)]
+    entries: list[JournalEntry] = [
+        some_samples(60.0),
+        some_samples(121.0),
+        CloseEntry(900.0, live=True),
+    ]
     ends = []
     writer = FileJournal(tmp_path)
     path = tmp_path / "0.journal"

@@ -37,17 +37,17 @@ class ApiServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:  # noqa: N802 - the standard library's name
+            def do_GET(self) -> None:
                 name = self.path.rsplit("/", 1)[-1]
                 if name in outer.pods:
                     self.answer(200, {"metadata": {"name": name, "uid": f"uid-of-{name}"}})
                 else:
                     self.answer(404, {"code": 404, "message": "not found"})
 
-            def do_PATCH(self) -> None:  # noqa: N802 - as above
+            def do_PATCH(self) -> None:
                 self.write(200)
 
-            def do_POST(self) -> None:  # noqa: N802 - as above
+            def do_POST(self) -> None:
                 self.write(201)
 
             def write(self, status: int) -> None:

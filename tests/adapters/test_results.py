@@ -125,7 +125,9 @@ def plotted(terms: frozenset[str] = frozenset()) -> Advance:
     typical = np.array([[1.0, math.nan], [2.0, 3.0]])
     columns = Columns(typical, typical - 1, typical + 1, -typical, typical, typical)
     block = Block(0, 900.0, series, typical + 0.5, np.ones((2, 2)))
-    advance = an_advance(900.0, plot=PlotSettings(True, True, terms))
+    advance = an_advance(
+        900.0, plot=PlotSettings(enabled=True, annotations_enabled=True, terms=terms)
+    )
     return replace(
         advance,
         end_s=2700.0,
@@ -184,7 +186,7 @@ def test_model_changes_are_annotated_only_where_wanted(sqlite: ResultsStore) -> 
     quiet = an_advance(900.0)
     sqlite.write(replace(quiet, outcome=replace(quiet.outcome, annotations=(noted,))))
     assert ask(sqlite, "annotations").total == 0
-    wanted = replace(quiet, plot=PlotSettings(False, True))
+    wanted = replace(quiet, plot=PlotSettings(enabled=False, annotations_enabled=True))
     sqlite.write(replace(wanted, outcome=replace(quiet.outcome, annotations=(noted,))))
     (found,) = ask(sqlite, "annotations").documents
     assert found["event"] == "model_change"

@@ -298,4 +298,3 @@ RESULT_STORE_LAWS = (
     results_are_deleted_by_age_and_from_a_time_on,
     an_empty_store_has_no_latest_bucket,
 )
-

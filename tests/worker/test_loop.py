@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from anomaly_operator.errors import SourceUnavailable
-from anomaly_operator.ports import Samples
+from anomaly_operator.ports import Advance, Samples
 from anomaly_operator.worker.loop import Ending
 from tests.support.jobs import START_S, job_json
 from tests.worker.conftest import SPAN_S, Rig
@@ -46,7 +48,7 @@ def test_a_bucket_closes_once_its_end_and_the_query_delay_have_passed(rig: Rig):
     rig2 = Rig()
     write = rig2.store.write
 
-    def noting(advance):
+    def noting(advance: Advance) -> None:
         closed.setdefault(advance.end_s, rig2.clock.now)
         write(advance)
 
@@ -123,12 +125,12 @@ def test_a_full_disk_loses_nothing(what: str):
     broken = list(parts.values()) if what == "all" else [parts[what]]
     full_from, free_at = rig.clock.now + 3 * SPAN_S, rig.clock.now + 9 * SPAN_S
 
-    def fill(state: bool) -> None:
+    def fill(*, full: bool) -> None:
         for part in broken:
-            part.failing = state
+            part.failing = full
 
-    rig.clock.schedule(full_from, lambda: fill(True))
-    rig.clock.schedule(free_at, lambda: fill(False))
+    rig.clock.schedule(full_from, lambda: fill(full=True))
+    rig.clock.schedule(free_at, lambda: fill(full=False))
     rig.clock.stop_at = free_at + 5 * SPAN_S
     said: list[str] = []
     rig.clock.schedule(
@@ -161,7 +163,7 @@ def test_a_clock_that_goes_back_judges_no_bucket_twice(rig: Rig, back_s: float):
     ends: list[float] = []
     write = rig.store.write
 
-    def noting(advance):
+    def noting(advance: Advance) -> None:
         ends.append(advance.end_s)
         write(advance)
 
@@ -190,7 +192,7 @@ def test_a_clock_that_goes_back_judges_no_bucket_twice(rig: Rig, back_s: float):
     assert max(ends) >= jumped_at - SPAN_S - 90
 
 
-def test_a_source_without_history_begins_now(make_rig):
+def test_a_source_without_history_begins_now(make_rig: Callable[..., Rig]):
     """Kubelets cannot be asked for the past: the first bucket is the next whole one."""
     rig = make_rig(history=False)
     rig.source.history = False
@@ -257,7 +259,7 @@ def test_a_broken_job_document_changes_nothing(rig: Rig):
     assert len(rig.store.buckets) >= 288 + 2
 
 
-def test_series_of_other_shards_and_namespaces_are_dropped(make_rig):
+def test_series_of_other_shards_and_namespaces_are_dropped(make_rig: Callable[..., Rig]):
     """Two shards together have every series once; a worker shows nothing outside its namespaces."""
     from anomaly_operator.worker.gathering import Share  # noqa: PLC0415
 

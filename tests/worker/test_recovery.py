@@ -16,7 +16,7 @@ from tests.support.jobs import START_S, UID, job_json
 from tests.worker.conftest import SPAN_S, Rig
 
 
-class Killed(BaseException):  # noqa: N818 - no error: what SIGKILL is to a process
+class Killed(BaseException):
     """Ends the worker where it stands; nothing catches it."""
 
 
