@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import shutil
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
 from anomaly_operator.devcluster.apiclient.calls import ApiError
 from anomaly_operator.devcluster.apiclient.mirrors import TROUBLE, ClusterView
@@ -26,14 +21,12 @@ from anomaly_operator.devcluster.node.containers import (
     ContainerState,
     Surroundings,
 )
+from anomaly_operator.devcluster.node.launching import Launcher
 from anomaly_operator.devcluster.node.measuring import Measurer
-from anomaly_operator.devcluster.node.paths import PodPaths, link_mount, rewrite
+from anomaly_operator.devcluster.node.paths import PodPaths
 from anomaly_operator.devcluster.node.podstatus import PodFacts, render_pod_status
-from anomaly_operator.devcluster.node.processes import Launch
-from anomaly_operator.devcluster.node.settings import RUN_MARK, NodeSettings
+from anomaly_operator.devcluster.node.settings import NodeSettings
 
-ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what containers say when they mean "the pod's address"
-PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 REFRESH_S = 1.0
 RETRY_S = 0.5
 
@@ -77,6 +70,14 @@ class PodRun:
         self._main = _states(spec["containers"], before.get("containerStatuses"))
         allocatable = context.allocatable
         self._volumes = volumes.PodVolumes(context.view, self.paths, allocatable=allocatable)
+        self._launcher = Launcher(
+            context.settings,
+            context.view,
+            self.paths,
+            self._volumes,
+            self.address,
+            allocatable,
+        )
 
     def start(self) -> None:
         """Begin; everything goes on in tasks of its own."""
@@ -163,7 +164,7 @@ class PodRun:
         metadata = self.pod["metadata"]
         limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory", 0)
         run = ContainerRun(
-            self._with_local_commands(spec),
+            self._launcher.with_local_commands(spec),
             state,
             surroundings=Surroundings(
                 pod_label=f"{metadata['name']}_{metadata['namespace']}({self.uid})",
@@ -172,7 +173,9 @@ class PodRun:
                 memory_limit_bytes=parse_quantity(limit),
                 first_backoff_s=self._context.settings.first_backoff_s,
                 last_backoff_s=self._context.settings.last_backoff_s,
-                prepare=lambda restart: self._prepare(spec, restart),
+                prepare=lambda restart: self._launcher.prepare(
+                    self.pod_with_address(), spec, restart=restart
+                ),
                 changed=self._on_container_change,
                 tell=self._tell,
                 rss_bytes=lambda leader: self._context.measurer.use(leader).rss_bytes,
@@ -181,24 +184,6 @@ class PodRun:
         self.containers[spec["name"]] = run
         return run
 
-    def _with_local_commands(self, spec: JsonObject) -> JsonObject:
-        """Container whose probes and hooks name files where they are on this machine."""
-        root, mounts = self.paths.root(spec["name"]), volumes.mount_paths(spec)
-
-        def local(action: JsonObject) -> JsonObject:
-            if "exec" not in action:
-                return action
-            command = [
-                self._localise(text, mounts, root=root) for text in action["exec"]["command"]
-            ]
-            return {**action, "exec": {"command": command}}
-
-        changed = {name: local(spec[name]) for name in PROBES if spec.get(name)}
-        hooks = spec.get("lifecycle") or {}
-        if hooks.get("preStop"):
-            changed["lifecycle"] = {**hooks, "preStop": local(hooks["preStop"])}
-        return {**spec, **changed}
-
     def _on_container_change(self) -> None:
         for run in self.containers.values():
             if run.leader is not None:
@@ -206,97 +191,6 @@ class PodRun:
             elif run.process is not None:
                 self._context.measurer.dismiss(run.process.pid)
         self._changed.set()
-
-    async def _prepare(self, spec: JsonObject, restart: int) -> Launch:
-        root = self.paths.root(spec["name"])
-        root.mkdir(parents=True, exist_ok=True)
-        for mount in spec.get("volumeMounts") or ():
-            target = self._volumes.target(mount["name"])
-            if mount.get("subPath"):
-                target /= mount["subPath"]
-                if not target.exists():
-                    target.mkdir(parents=True)
-            await asyncio.to_thread(link_mount, root, mount["mountPath"], target=target)
-        mounts = volumes.mount_paths(spec)
-        values = environment.container_environment(
-            self.pod_with_address(),
-            spec,
-            base=self._base_environment(root, mounts),
-            find=volumes.object_finder(self._context.view, self.pod["metadata"]["namespace"]),
-            allocatable=self._context.allocatable,
-        )
-        named = {entry["name"] for entry in spec.get("env") or ()}
-        for name in named & set(values):
-            values[name] = self._localise(values[name], mounts, root=root)
-        command = [environment.expand(text, values) for text in spec.get("command") or ()]
-        args = [environment.expand(text, values) for text in spec.get("args") or ()]
-        local = [self._localise(text, mounts, root=root) for text in [*command, *args]]
-        argv = local if command else [*self._entry_point(spec), *local]
-        resolved = shutil.which(argv[0], path=values["PATH"]) or argv[0]
-        folder = root / spec.get("workingDir", "/").strip("/")
-        log = self.paths.log(spec["name"], restart)
-        return Launch((resolved, *argv[1:]), values, folder, log)
-
-    def _localise(self, text: str, mounts: list[str], *, root: Path) -> str:
-        return rewrite(text, mounts, root=root).replace(ANY_ADDRESS, self.address)
-
-    def _entry_point(self, spec: JsonObject) -> tuple[str, ...]:
-        image = spec.get("image", "")
-        for part, entry_point in self._context.settings.images.items():
-            if part in image:
-                return entry_point
-        known = ", ".join(self._context.settings.images)
-        raise ValueError(
-            f"container {spec['name']}: no command, and image {image!r} is none of those a "
-            f"stand-in node knows an entry point of ({known}); set command"
-        )
-
-    def _base_environment(self, root: Path, mounts: list[str]) -> dict[str, str]:
-        metadata, spec = self.pod["metadata"], self.pod["spec"]
-        server = urlsplit(self._context.view.client.access.server)
-        home = self.paths.folder / "home"
-        home.mkdir(parents=True, exist_ok=True)
-        values = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
-            "HOME": str(home),
-            "TMPDIR": str(home),
-            "LANG": "C.UTF-8",
-            "PYTHONUNBUFFERED": "1",
-            "HOSTNAME": spec.get("hostname") or metadata["name"],
-            "KUBERNETES_SERVICE_HOST": server.hostname or "",
-            "KUBERNETES_SERVICE_PORT": str(server.port or 443),
-            RUN_MARK: self._context.settings.run_id,
-        }
-        if volumes.TOKEN_MOUNT in mounts:
-            values["KUBECONFIG"] = str(self._write_kubeconfig(root))
-            values["ANOMALY_SERVICE_ACCOUNT"] = str(root / volumes.TOKEN_MOUNT.strip("/"))
-        return values
-
-    def _write_kubeconfig(self, root: Path) -> Path:
-        """Write what in-cluster configuration says, where clients without its files look."""
-        token_folder = root / volumes.TOKEN_MOUNT.strip("/")
-        access = self._context.view.client.access
-        cluster: JsonObject = {"server": access.server}
-        if access.insecure:
-            cluster["insecure-skip-tls-verify"] = True
-        elif access.server.startswith("https:"):
-            cluster["certificate-authority"] = str(token_folder / "ca.crt")
-        context = {
-            "cluster": "cluster",
-            "user": "pod",
-            "namespace": self.pod["metadata"]["namespace"],
-        }
-        document = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "cluster", "cluster": cluster}],
-            "users": [{"name": "pod", "user": {"tokenFile": str(token_folder / "token")}}],
-            "contexts": [{"name": "pod", "context": context}],
-            "current-context": "pod",
-        }
-        path = root.parent / "kubeconfig"
-        path.write_text(json.dumps(document), encoding="utf-8")
-        return path
 
     async def _tell(self, reason: str, message: str, *, warning: bool = False) -> None:
         await self._context.events.record(self.pod, reason, message=message, warning=warning)
