@@ -12,7 +12,7 @@ from anomaly_operator.devcluster.apiclient.resources import (
     EVENTS,
     PODS,
 )
-from anomaly_operator.devcluster.cluster import Workloads
+from anomaly_operator.devcluster.cluster import Workloads, running_workloads
 from tests.support import devclusters
 from tests.support.devclusters import await_pod, container_status, pod, until
 
@@ -199,3 +199,40 @@ async def test_no_room_means_unschedulable_until_there_is(tmp_path: Path) -> Non
         assert "FailedScheduling" in await reasons(cluster, "second")
         await client.delete(PODS, "default", "first")
         await await_pod(client, "second", devclusters.is_ready)
+
+
+async def test_a_node_that_comes_back_starts_its_pods_again(tmp_path: Path) -> None:
+    """Processes end with the agent; the next one starts them anew, counts it, keeps the volume."""
+    async with devclusters.running_access(tmp_path) as access:
+        folder, settings = tmp_path / "cluster", devclusters.QUICK
+        script = "echo start >> /kept/starts; exec sleep 600"
+        kept = {"name": "kept", "mountPath": "/kept"}
+        async with running_workloads(access, folder, settings=settings) as cluster:
+            keeper = pod(
+                "keeper",
+                "sh",
+                "-c",
+                script,
+                container={"volumeMounts": [kept]},
+                volumes=[{"name": "kept", "emptyDir": {}}],
+            )
+            await cluster.client.create(PODS, keeper)
+            first = await await_pod(cluster.client, "keeper", devclusters.is_ready)
+            run = next(iter(cluster.nodes["node-1"].pods.values()))
+            leader = run.containers["main"].leader
+            assert leader is not None
+        assert not is_running(leader)
+        async with running_workloads(access, folder, settings=settings) as cluster:
+
+            def restarted(found: dict[str, object]) -> bool:
+                status = container_status(found)
+                return status["restartCount"] == 1 and "running" in status["state"]
+
+            again = await await_pod(cluster.client, "keeper", restarted)
+            assert again["status"]["podIP"] == first["status"]["podIP"]
+            starts = run.paths.volume("kept") / "starts"
+
+            async def started_twice() -> bool:
+                return starts.read_text() == "start\nstart\n"
+
+            await until("the volume kept what was there", started_twice)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 PLAIN_STEP = 10.0  # percent between two lines where there is no terminal to draw a bar in
-PLAIN_WIDTH = 110
+PLAIN_WIDTH = 150
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
