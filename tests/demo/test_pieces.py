@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,12 @@ def test_statuses_are_summed_over_shards_and_the_slowest_shard_counts() -> None:
     assert statuses.row(DETECTOR) == ("pods-live", "opened", "True", "3", "7", "1", "2")
     assert statuses.problems([DETECTOR]) == ["pods-live: SourceReady=False TLS: no trust"]
     assert [a.entity for a in statuses.anomalies(DETECTOR)] == ["basket-a-b"]
+
+
+def test_the_worst_anomaly_of_each_entity_and_metric_is_shown() -> None:
+    found = statuses.anomalies(DETECTOR)[0]
+    milder, other = replace(found, score=60.0), replace(found, entity="web-a-b", time="2026")
+    assert statuses.worst([milder, found, other]) == [other, found]
 
 
 def test_a_detector_without_a_status_yet_is_no_error() -> None:

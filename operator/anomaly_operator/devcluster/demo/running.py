@@ -194,7 +194,7 @@ class _Demo:
             a for n in HISTORY_DETECTORS for a in statuses.anomalies((await self._detectors())[n])
         ]
         self._seen |= {each.key for each in past}
-        self._report.anomalies(past[-10:], title="Found in the past four weeks")
+        self._report.anomalies(statuses.worst(past), title="Found in the past four weeks")
 
     async def _make_and_catch_faults(self) -> Verdict:
         self._report.say(f"live: waiting for {WARM_BUCKETS} buckets of two seconds each")

@@ -53,6 +53,14 @@ def anomalies(detector: JsonObject) -> list[Anomaly]:
     return sorted(found, key=lambda each: each.time)
 
 
+def worst(found: Iterable[Anomaly]) -> list[Anomaly]:
+    """Give the worst anomaly of each entity and metric, oldest first."""
+    chosen: dict[tuple[str, str], Anomaly] = {}
+    for each in sorted(found, key=lambda each: each.score):
+        chosen[each.entity, each.metric] = each
+    return sorted(chosen.values(), key=lambda each: each.time)
+
+
 def row(detector: JsonObject) -> tuple[str, ...]:
     """Row of the table of detectors."""
     status = detector.get("status") or {}

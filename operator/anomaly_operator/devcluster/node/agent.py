@@ -50,7 +50,7 @@ class NodeAgent:
             settings, view, events, addresses, measurer, allocatable=capacity(settings)
         )
         self.kubelet = KubeletServer(self._context, self.pods)
-        # Asked for now, so that they are filled before the first pod needs them.
+        # Asked for already, so that they are filled before the first pod needs them.
         for resource in (CONFIG_MAPS, SECRETS, CLAIMS, VOLUMES):
             view.mirror(resource)
         self._pods = view.mirror(PODS)

@@ -34,7 +34,7 @@ class ContainerState:
 
     @property
     def exit_code(self) -> int | None:
-        """Exit code once it has ended for good or for now."""
+        """Exit code once it has ended, for good or until it is started again."""
         ended = self.state.get("terminated")
         return None if ended is None else int(ended["exitCode"])
 
