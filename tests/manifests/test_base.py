@@ -208,6 +208,7 @@ INDIRECT = {
     ("anomaly-operator.dev", "anomalydetectors", "watch"): "kopf",
     ("", "events", "patch"): "passed on to workers, which must not get what the operator lacks",
     ("rbac.authorization.k8s.io", "clusterroles", "bind"): "checked when a binding is made",
+    ("", "pods", "patch"): "once a worker has reported and its document has changed since",
     ("", "events", "list"): "only while pods are not made or do not start",
     ("monitoring.coreos.com", "podmonitors", "create"): "where the Prometheus Operator is",
     ("monitoring.coreos.com", "podmonitors", "patch"): "where the Prometheus Operator is",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from anomaly_operator.api.job import WorkerJob
+from anomaly_operator.api.job import WorkerJob, digest_of
 from anomaly_operator.reconcile.configuration import OperatorConfig
 from anomaly_operator.reconcile.planning import plan
 from tests.support.observing import (
@@ -176,6 +176,68 @@ def test_the_workers_word_ends_a_pending_update():
     assert verdict(made, "UpdatePending") == ("False", "UpToDate")
     assert made.status["status"]["appliedGeneration"] == 2
     assert ("Normal", "UpToDate") in [(event.type, event.reason) for event in made.events]
+
+
+def test_an_edited_filter_is_pending_until_the_worker_follows_the_new_document():
+    """The generation stays, so the worker's word about its document decides."""
+    rule = {"scope": {"pod": {"filterId": "batch"}}}
+    body = detector(detectors=[{"metric": "memory_usage", "customRules": [rule]}])
+    running = opened(body, filters={"batch": filter_of("batch-*")})
+    old = digest_of(job(running.children).to_json())
+    running.body["status"]["shards"] = [
+        {"shard": 0, "appliedGeneration": 1, "appliedDocument": old}
+    ]
+    again = written(running, plan(running), filters={"batch": filter_of("batch-*", "job-*")})
+    made = plan(again)
+    assert [each["kind"] for each in made.apply] == ["ConfigMap"]
+    assert condition(made, "UpdatePending")["message"] == (
+        "AnomalyFilter batch: generation 1 with newer content is not followed yet by worker 0"
+    )
+    assert verdict(made, "Ready") == ("True", "Opened")
+    waiting = written(again, made)
+    assert plan(waiting).status is None, "nothing new until the worker speaks"
+    new = digest_of(job(waiting.children).to_json())
+    waiting.body["status"]["shards"] = [
+        {"shard": 0, "appliedGeneration": 1, "appliedDocument": new}
+    ]
+    assert verdict(plan(waiting), "UpdatePending") == ("False", "UpToDate")
+
+
+def test_a_worker_that_lags_has_its_pod_touched_once_so_that_the_kubelet_looks():
+    running = opened()
+    old = digest_of(job(running.children).to_json())
+    shards = [{"shard": 0, "appliedGeneration": 1, "appliedDocument": old}]
+    running.body["status"]["shards"] = shards
+    assert plan(running).nudge == ()
+    again = edited(running, description="text")
+    made = plan(again)
+    new = digest_of(job(carried_out(again, made)).to_json())
+    (touched,) = made.nudge
+    assert touched["kind"] == "Pod"
+    assert touched["metadata"]["name"] == running.pods[0]["metadata"]["name"]
+    assert touched["metadata"]["annotations"] == {"anomaly-operator.dev/job-digest": new}
+    assert "spec" not in touched
+    pod = {**running.pods[0]}
+    pod["metadata"] = {
+        **pod["metadata"],
+        "annotations": {
+            **pod["metadata"]["annotations"],
+            **touched["metadata"]["annotations"],
+        },
+    }
+    assert plan(written(again, made, pods=(pod,))).nudge == ()
+
+
+def test_an_update_is_pending_while_the_worker_is_started_again_whatever_the_old_one_says():
+    """The worker that is on its way out may have read the new document before it ends."""
+    again = edited(opened(), modelPruneWindow="20d")
+    waiting = written(again, plan(again))
+    waiting.body["status"]["shards"] = [{"shard": 0, "appliedGeneration": 2}]
+    made = plan(waiting)
+    assert verdict(made, "UpdatePending") == ("True", "Reopening")
+    assert condition(made, "UpdatePending")["message"] == (
+        "modelPruneWindow: generation 2 is followed; the worker is still being started again"
+    )
 
 
 def test_suspend_scales_to_none_and_is_closing_until_the_pod_is_gone():

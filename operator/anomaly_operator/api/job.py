@@ -7,6 +7,7 @@ may see is named. Which shard it is comes from the pod's ordinal.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -52,6 +53,15 @@ class Revert(ApiModel):
     """Snapshot to start from; ``empty`` is from scratch."""
     delete_intervening_results: bool = False
     """Delete results after the snapshot and analyse that time again; else go on from now."""
+
+
+def digest_of(text: bytes | str) -> str:
+    """Digest of a job document, exactly as it is spelled.
+
+    The worker reports that of the document it follows, and the operator compares it with its own.
+    A generation alone would not tell: an edited filter changes the document and not the detector.
+    """
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:16]
 
 
 class WorkerJob(ApiModel):

@@ -43,6 +43,18 @@ class Hand:
         for key in plan.delete:
             self.delete(key)
 
+    def nudge(self, plan: Plan) -> None:
+        """Annotate pods so that their kubelets look at once; without it they look later."""
+        for body in plan.nudge:
+            try:
+                self._mirror.put(self._api.apply(body, field_manager=FIELD_MANAGER))
+            except KubeError as error:
+                if not error.lasting:
+                    raise
+                logger.info("not nudged: %s", error)
+            else:
+                self._count("apply", "Pod")
+
     def delete(self, key: ChildKey, *, uid: str = "") -> None:
         """Delete one object, and forget it whether or not it was there."""
         resource = kube.RESOURCES[key.kind]

@@ -99,6 +99,7 @@ class Reconciler:
                 self._refused[uid] = str(error)
                 self._report(observed, plan(replace(observed, apply_error=str(error))))
             raise
+        self._hand.nudge(made)
         if self._refused.pop(uid, None):
             made = plan(replace(observed, apply_error=""))
         if observed.status.conditions:

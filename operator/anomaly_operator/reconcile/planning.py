@@ -8,12 +8,11 @@ state is empty.
 from __future__ import annotations
 
 from anomaly_operator.api.job import WorkerJob
-from anomaly_operator.api.v1alpha1.conditions import ConditionType
-from anomaly_operator.reconcile import chains, reporting
+from anomaly_operator.reconcile import chains, following, reporting
 from anomaly_operator.reconcile.announcing import events
 from anomaly_operator.reconcile.children import document
 from anomaly_operator.reconcile.comparing import is_as_planned
-from anomaly_operator.reconcile.naming import key_of
+from anomaly_operator.reconcile.naming import Body, key_of
 from anomaly_operator.reconcile.rendering import children, retry_after_s
 from anomaly_operator.reconcile.resolving import resolve
 from anomaly_operator.reconcile.state import Observed, Plan
@@ -37,13 +36,14 @@ def plan(observed: Observed) -> Plan:
     delete = tuple(key for key in observed.children if wanted and key not in names)
 
     applied = _applied(observed, verdict.job)
-    changed = _changed_fields(observed, verdict.job)
+    changed = following.changed(observed, verdict.job) if verdict.job is not None else []
     conditions = conditions_of(observed, verdict, applied=applied, changed=changed)
     status = reporting.status_of(observed, verdict, conditions, applied=applied)
     wait_s = reporting.wait_s(observed, status)
     return Plan(
         apply=apply,
         delete=delete,
+        nudge=_nudges(observed, verdict.job),
         status=reporting.document_of(observed, status) if wait_s == 0.0 else None,
         events=events(observed, conditions) if wait_s == 0.0 else (),
         requeue_after_s=_soonest(
@@ -75,26 +75,8 @@ def _applied(observed: Observed, job: WorkerJob | None) -> int | None:
     return applied_generation(shards_of(observed, job), count=job.shards)
 
 
-def _changed_fields(observed: Observed, job: WorkerJob | None) -> list[str]:
-    """Names of the spec's fields that workers do not follow yet.
-
-    The difference can be seen once, when the job document changes; after that the condition's own
-    message remembers it.
-    """
-    running = document.read(observed.child("ConfigMap"))
-    if running is None or job is None:
-        return []
-    before, after = running.spec.document(), job.spec.document()
-    fresh = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    return list(dict.fromkeys([*_remembered(observed), *fresh]))
-
-
-def _remembered(observed: Observed) -> list[str]:
-    pending = observed.status.condition(ConditionType.UPDATE_PENDING)
-    if pending is None or pending.status != "True":
-        return []
-    names, colon, rest = pending.message.partition(": generation ")
-    return names.split(", ") if colon and rest else []
+def _nudges(observed: Observed, job: WorkerJob | None) -> tuple[Body, ...]:
+    return following.nudges(observed, shards_of(observed, job), job) if job is not None else ()
 
 
 def _soonest(*times: float | None) -> float | None:

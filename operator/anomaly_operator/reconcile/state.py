@@ -111,6 +111,7 @@ class Plan:
 
     apply: tuple[Body, ...] = ()
     delete: tuple[ChildKey, ...] = ()
+    nudge: tuple[Body, ...] = ()  # pods to annotate; whatever comes of it, the rest goes on
     status: Body | None = None  # the operator's whole part of the status, or None: leave it
     events: tuple[Event, ...] = ()
     requeue_after_s: float | None = None

@@ -11,6 +11,7 @@ from anomaly_operator.api.v1alpha1.status import ShardStatus
 from anomaly_operator.reconcile import pods, reasons
 from anomaly_operator.reconcile.children import document
 from anomaly_operator.reconcile.conditions import Condition, when
+from anomaly_operator.reconcile.following import lagging
 from anomaly_operator.reconcile.state import Finding, Observed
 from anomaly_operator.reconcile.summing import summed
 
@@ -160,14 +161,22 @@ def _update_pending(
         return Condition(
             kind, "False", Reason.UP_TO_DATE, "no worker runs; the spec is read when it opens"
         )
-    if applied is not None and applied >= generation:
-        return Condition(kind, "False", Reason.UP_TO_DATE, f"generation {applied} is followed")
     assert verdict.job is not None
     wanted = document.reopen_hash(verdict.job.spec)
     stale = any(not pods.follows(pod, wanted) for pod in observed.pods)
+    followed = applied is not None and applied >= generation
+    behind = lagging(shards_of(observed, verdict.job), verdict.job)
+    if followed and not behind and not stale:
+        return Condition(kind, "False", Reason.UP_TO_DATE, f"generation {applied} is followed")
     reason = Reason.REOPENING if stale else Reason.WAITING_FOR_WORKERS
     fields = f"{', '.join(changed)}: " if changed else ""
-    said = f"generation {generation} is not followed yet; workers follow {applied or 'none'}"
+    if not followed:
+        said = f"generation {generation} is not followed yet; workers follow {applied or 'none'}"
+    elif stale:
+        said = f"generation {generation} is followed; the worker is still being started again"
+    else:
+        names = ", ".join(map(str, behind))
+        said = f"generation {generation} with newer content is not followed yet by worker {names}"
     return Condition(kind, "True", reason, fields + said)
 
 

@@ -202,7 +202,7 @@ class Loop:
             reporting.findings(situation), generation=generation, now=now
         )
         told = (
-            generation,
+            stepper.state.job_json,
             tuple((each.type, each.status, each.reason) for each in conditions),
             tuple((each["timestamp_s"], *each["series"]) for each in state.recent),
             situation.newest.snapshot_id if situation.newest else None,

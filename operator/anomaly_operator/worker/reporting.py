@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from anomaly_operator.api.job import digest_of
 from anomaly_operator.api.v1alpha1.conditions import ConditionType, Reason
 from anomaly_operator.api.v1alpha1.status import (
     AnomalyCounts,
@@ -127,6 +128,7 @@ def status_entry(situation: Situation, conditions: tuple[Condition, ...]) -> dic
     return ShardStatus(
         shard=situation.shard,
         applied_generation=situation.settings.generation,
+        applied_document=digest_of(situation.settings.job_json),
         backfill=backfill(state, situation.due_s),
         data_counts=DataCounts(
             bucket_count=counts.bucket_count,

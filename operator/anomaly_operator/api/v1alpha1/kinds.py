@@ -92,6 +92,8 @@ ANOMALY_DETECTORS = Kind(
         Column("Last Anomaly", ".status.lastAnomalyTime", "date"),
         Column("Memory", ".status.modelMemory", description="What the models hold of their limit"),
         _AGE,
+        Column("Groups", ".spec.groups", description="Groups the job belongs to", wide=True),
+        Column("Description", ".spec.description", description="What the job is for", wide=True),
         *_WHY,
     ),
     selectable=(".spec.target.kind", ".spec.suspend"),

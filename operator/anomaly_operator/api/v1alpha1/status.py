@@ -218,6 +218,9 @@ class ShardStatus(StatusModel):
     """Number of the shard, from 0."""
     applied_generation: int | None = None
     """Generation of the spec that the worker follows."""
+    applied_document: Annotated[str, StringConstraints(max_length=64)] | None = None
+    """Digest of the job document that the worker follows. It changes with the spec, and with the
+    content of filters and the source that the spec names."""
     backfill: Backfill | None = None
     """How far the analysis of the past has come."""
     data_counts: DataCounts | None = None
