@@ -12,10 +12,9 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY image image
-COPY manifests/samples/nodes-memory.yaml detector.yaml
 ARG EXTRAS=table,s3,postgres
 RUN EXTRAS="${EXTRAS}" image/install /src /opt/anomaly \
-    && image/compile-kernels /opt/anomaly detector.yaml
+    && image/compile-kernels /opt/anomaly
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="anomaly-operator" \

@@ -23,7 +23,7 @@ class AnomalyOperatorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a resource: its path, and a message that says what would be right."""
+    """One thing that is wrong with a resource: its path, and what would be right."""
 
     path: str
     message: str

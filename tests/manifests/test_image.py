@@ -73,7 +73,7 @@ def test_the_same_steps_make_an_installation_that_runs(tmp_path: Path):
         return done.stdout
 
     run("image/install", ROOT, home)
-    run("image/compile-kernels", home, "manifests/samples/nodes-memory.yaml")
+    run("image/compile-kernels", home)
     kernels = tmp_path / "tmp-kernels"
     helped = run("image/anomaly", "--help", ANOMALY_HOME=str(home), NUMBA_CACHE_DIR=str(kernels))
     for name in ("operator", "worker", "backtest", "validate", "crd"):

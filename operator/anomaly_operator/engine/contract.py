@@ -108,8 +108,8 @@ class SeriesKey:
     """A series as its source names it, before replica slots.
 
     ``family`` is the workload (or node, or any lasting owner) and ``member`` the pod in it that
-    comes and goes (empty where the series is lasting itself). The engine maps members of a family to
-    lasting rows, so that a rollout neither resets nor floods.
+    comes and goes (empty where the series is lasting itself). The engine maps members of a family
+    to lasting rows, so that a rollout neither resets nor floods.
     """
 
     partition: str
@@ -203,7 +203,7 @@ class InfluencerResult:
 
 @dataclass(frozen=True, slots=True)
 class BucketResult:
-    """All of one bucket; written for every bucket, also quiet ones. ``partition`` is "" for the whole."""
+    """All of one bucket, also of a quiet one; ``partition`` is "" for the whole."""
 
     timestamp_s: float
     span_s: float
@@ -228,11 +228,15 @@ class Muted:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Something the model wants to tell: change point, rhythm found or lost, level accepted, rollout."""
+    """Something the model wants to tell.
+
+    ``event`` is one of level_shift, scale_change, time_shift, seasonality_found,
+    seasonality_lost, level_accepted and rollout.
+    """
 
     timestamp_s: float
     end_timestamp_s: float
-    event: str  # level_shift | scale_change | time_shift | seasonality_found | seasonality_lost | level_accepted | rollout
+    event: str
     detector_index: int
     series: SeriesKey
     text: str
@@ -277,7 +281,7 @@ class ModelSize:
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """How far learning is: share of series past their cold start, and seconds until the rest are."""
+    """How far learning is: share of series past their cold start, and how long the rest need."""
 
     percent: float
     remaining_s: float
