@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from anomaly_operator.adapters.about_job import AboutJob
 from anomaly_operator.adapters.results_query import KINDS, BadQuery, Query, query_results
 from anomaly_operator.adapters.results_store import ResultsStore
 from anomaly_operator.errors import StoreUnavailable
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 _REQUEST_TIMEOUT_S = 10.0  # a client that says nothing must not hold a thread
 _API = "/api/v1/"
+_JOB = "job"
 _PARAMETERS = frozenset({"start", "end", "min_score", "entity", "sort", "order", "offset", "limit"})
 
 Probe = Callable[[], str]
@@ -46,6 +48,8 @@ class HttpServer:
         What ``/api/v1`` reads.
     live, ready
         Answers of ``/healthz`` and ``/readyz``.
+    about
+        What ``/api/v1/job`` tells, and what stands beside results; None where there is no job.
     """
 
     def __init__(
@@ -56,9 +60,10 @@ class HttpServer:
         store: ResultsStore,
         live: Probe,
         ready: Probe,
+        about: AboutJob | None = None,
     ) -> None:
         registry = CollectorRegistry()
-        for collector in collectors:
+        for collector in (*collectors, *([about] if about is not None else [])):
             registry.register(collector)
         probes: Mapping[str, Probe] = {"/healthz": live, "/readyz": ready}
 
@@ -66,6 +71,7 @@ class HttpServer:
             pass
 
         Handler.registry, Handler.store, Handler.probes = registry, store, probes
+        Handler.about = about
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._server = _server_class(family)(address, Handler)
         self._thread = threading.Thread(
@@ -89,6 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
     registry: CollectorRegistry
     store: ResultsStore
     probes: Mapping[str, Probe]
+    about: AboutJob | None
     timeout = _REQUEST_TIMEOUT_S
     protocol_version = "HTTP/1.1"
     server_version = "anomaly-worker"
@@ -104,8 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(503 if problem else 200, "text/plain", (problem or "ok").encode())
         elif parts.path.startswith(_API) and parts.path.removeprefix(_API) in KINDS:
             self._results(parts.path.removeprefix(_API), parse_qs(parts.query))
+        elif parts.path == _API + _JOB and self.about is not None:
+            self._json(200, self.about.document())
         else:
-            paths = ["/metrics", *self.probes, *(_API + kind for kind in KINDS)]
+            job = [_JOB] if self.about is not None else []
+            paths = ["/metrics", *self.probes, *(_API + kind for kind in (*job, *KINDS))]
             self._json(404, {"error": f"{parts.path}: there are {', '.join(paths)}"})
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as above
@@ -124,7 +134,10 @@ class _Handler(BaseHTTPRequestHandler):
         except StoreUnavailable as error:
             self._json(503, {"error": str(error)})
         else:
-            self._json(200, {"count": answer.total, kind: answer.documents})
+            documents = answer.documents
+            if self.about is not None:
+                documents = self.about.beside(documents)
+            self._json(200, {"count": answer.total, kind: documents})
 
     def _json(self, status: int, document: object) -> None:
         self._answer(status, "application/json", orjson.dumps(document))

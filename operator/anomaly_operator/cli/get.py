@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from anomaly_operator.adapters.kube import ANOMALY_DETECTORS, Body, Kube
+from anomaly_operator.adapters.links import links_of
+from anomaly_operator.api.v1alpha1.anomalydetector import AnomalyDetectorSpec
 from anomaly_operator.api.v1alpha1.status import severity_of
-from anomaly_operator.errors import SourceUnavailable
+from anomaly_operator.errors import SourceUnavailable, SpecError
 from anomaly_operator.worker.units import quantity
 
 _COLOURS = {"warning": "cyan", "minor": "yellow", "major": "dark_orange", "critical": "red"}
@@ -26,6 +28,7 @@ _TIMEOUT_S = 30.0
 @click.argument("what", type=click.Choice(["detectors", "anomalies"]), default="detectors")
 @click.argument("name", required=False)
 @click.option("-n", "--namespace", default="", help="Namespace; all of them by default.")
+@click.option("--group", help="Detectors of this group only.")
 @click.option("--min-score", type=float, default=50.0, help="Anomalies from this score on.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, help="Anomalies at most.")
 @click.option(
@@ -41,6 +44,7 @@ def command(
     what: str,
     name: str | None,
     namespace: str,
+    group: str | None,
     min_score: float,
     limit: int,
     worker: str | None,
@@ -55,6 +59,7 @@ def command(
             body
             for body in Kube.connect(kubeconfig).list(ANOMALY_DETECTORS, namespace=namespace).items
             if name in {None, body["metadata"]["name"]}
+            and (group is None or group in (body["spec"].get("groups") or ()))
         ]
         if name and not detectors:
             raise click.ClickException(f"there is no AnomalyDetector {name}")
@@ -90,12 +95,17 @@ def detector_row(body: Body) -> dict[str, Any]:
         "LAST ANOMALY": f"{_age(last)} ago" if last else "",
         "MEMORY": status.get("modelMemory", ""),
         "GROUPS": ",".join(body["spec"].get("groups") or ()),
+        "DESCRIPTION": body["spec"].get("description", ""),
     }
 
 
 def anomaly_rows(body: Body) -> list[dict[str, Any]]:
     """One line for each of the newest anomalies in a detector's status."""
     rows = []
+    try:
+        spec = AnomalyDetectorSpec.parse(body["spec"], path="spec")
+    except SpecError:
+        spec = None  # of another version, or wrong: what its status tells is shown all the same
     for entry in (body.get("status") or {}).get("recentAnomalies") or ():
         place = "/".join(part for part in (entry.get("namespace"), entry["entity"]) if part)
         rows.append(
@@ -109,9 +119,38 @@ def anomaly_rows(body: Body) -> list[dict[str, Any]]:
                 "ACTUAL": _value(entry.get("actual"), entry["metric"]),
                 "TYPICAL": _value(entry.get("typical"), entry["metric"]),
                 "WHY": entry.get("explanation") or entry.get("summary", ""),
+                **(_beside(spec, entry) if spec is not None else {}),
             }
         )
     return rows
+
+
+def _beside(spec: AnomalyDetectorSpec, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What the job's author wants to stand beside an anomaly: a description, and links."""
+    index = entry.get("detectorIndex", 0)
+    if index >= len(spec.detectors):
+        return {}
+    detector = spec.detectors[index]
+    fields = {
+        **entry,
+        detector.effective_by(spec.target.kind): entry["entity"],
+        **({spec.partition_field: entry.get("partition")} if spec.partition_field else {}),
+    }
+    links = links_of(
+        spec.custom_settings.custom_urls if spec.custom_settings else (),
+        fields,
+        start_s=datetime.fromisoformat(entry["time"]).timestamp(),
+        span_s=spec.bucket_span.total_seconds(),
+    )
+    return _words(detector.description, links)
+
+
+def _words(description: str | None, links: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    listed = "\n".join(f"{link['name']}: {link['url']}" for link in links)
+    return {
+        **({"ABOUT": description} if description else {}),
+        **({"LINKS": listed} if listed else {}),
+    }
 
 
 def _from_worker(url: str, *, min_score: float, limit: int) -> list[dict[str, Any]]:
@@ -136,6 +175,7 @@ def _from_worker(url: str, *, min_score: float, limit: int) -> list[dict[str, An
             "ACTUAL": _value(record["actual"][0], record["field_name"]),
             "TYPICAL": _value(record["typical"][0], record["field_name"]),
             "WHY": record["anomaly_score_explanation"]["sentence"],
+            **_words(record.get("detector_description"), record.get("links", ())),
         }
         for record in records
     ]
@@ -147,10 +187,12 @@ def _print(rows: Iterable[Mapping[str, Any]], *, nothing: str) -> None:
         click.echo(nothing)
         return
     table = Table(box=None, pad_edge=False)
-    for column in listed[0]:
+    columns = list(dict.fromkeys(column for row in listed for column in row))
+    for column in columns:
         table.add_column(column, overflow="fold")
     for row in listed:
-        table.add_row(*map(str, row.values()), style=_COLOURS.get(str(row.get("SEVERITY", ""))))
+        cells = (str(row.get(column, "")) for column in columns)
+        table.add_row(*cells, style=_COLOURS.get(str(row.get("SEVERITY", ""))))
     Console().print(table)
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anomaly_operator.adapters.about_job import AboutJob
 from anomaly_operator.adapters.clock import SystemClock
 from anomaly_operator.adapters.detector_events import DetectorEvents
 from anomaly_operator.adapters.detector_status import DetectorRef, DetectorStatus
@@ -118,6 +119,7 @@ def _parts(
         store=store,
         live=lambda: health.liveness(clock.monotonic_s()),
         ready=health.readiness,
+        about=AboutJob(job, lambda: _read(options.job)),
     )
     stack.callback(server.close)
     # The last status and Events go out before anything else is closed.
