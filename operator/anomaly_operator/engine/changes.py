@@ -19,30 +19,33 @@ from anomaly_operator.engine.layout import (
     BANDS,
     BOOST,
     CLASSES,
-    COUNT,
     LEVEL,
     RATES,
+    RECENT,
+    RECENT_SIZE,
     SHIFT,
     SLOPE,
     WIDEN,
 )
 
 OFF = 3.0  # spreads off the slow level that count as evidence
-STILL = 1.0  # spreads between the fast and the middle tracker that count as standing still
+STILL = 2.0  # mean spreads of movement about the recent level that count as standing still
+RECENT_RATE = 0.2
 
 
 @inlined
 def learn_shift(
-    c: NDArray[np.float64],
-    off: float,
-    sigma: float,
-    klass: int,
-    enough: float,
-    weight: float,
+    c: NDArray[np.float64], off: float, sigma: float, enough: float, weight: float
 ) -> int:
-    """Collect evidence; 2 when a shift was accepted in this bucket, 1 when it has become likely."""
+    """Collect evidence; 2 when a shift was accepted in this bucket, 1 when it has become likely.
+
+    ``off`` is the distance from the slow level, ``sigma`` the spread at this time of day. Where the
+    series is now is followed without clipping, and so is how much it moves about that.
+    """
+    c[RECENT_SIZE] += RECENT_RATE * weight * (abs(off - c[RECENT]) - c[RECENT_SIZE])
+    c[RECENT] += RECENT_RATE * weight * (off - c[RECENT])
     held = c[SHIFT]
-    if abs(off) > OFF:
+    if abs(off) > OFF * sigma:
         if held * off < 0.0:
             held = 0.0
         held += weight if off > 0.0 else -weight
@@ -50,11 +53,7 @@ def learn_shift(
         held -= math.copysign(min(2.0 * weight, abs(held)), held)
     before = abs(c[SHIFT])
     c[SHIFT] = held
-    base = LEVEL + klass * RATES
-    still = abs(c[base + 1] - c[base + 2]) < STILL * sigma or (
-        abs(c[base] - c[base + 1]) < STILL * sigma
-    )
-    if abs(held) >= enough and still and c[COUNT] > 4.0:
+    if abs(held) >= enough and c[RECENT_SIZE] < STILL * sigma:
         accept_level(c)
         return 2
     if before < 0.5 * enough <= abs(held):
@@ -64,14 +63,16 @@ def learn_shift(
 
 @inlined
 def accept_level(c: NDArray[np.float64]) -> None:
-    """Take the present level as the level: slow trackers follow the middle one at once."""
+    """Take the present level as the level: every tracker moves there at once."""
     for r in range(CLASSES):
         base = LEVEL + r * RATES
-        c[base + 2] = c[base + 1]
-        c[base + 3] = c[base + 1]
+        level = c[base + RATES - 1] + c[RECENT]
+        for k in range(RATES):
+            c[base + k] = level
         c[SLOPE + r] = 0.0
     for b in range(BANDS):
         c[BAND + b] = 0.0
+    c[RECENT] = 0.0
     c[SHIFT] = 0.0
 
 

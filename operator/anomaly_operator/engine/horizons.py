@@ -29,6 +29,8 @@ HORIZON = np.array([3.0, 10.0, 32.0, 128.0])
 NEWS = 2  # bands of the forecast's own errors; the others follow the distance from the slow level
 CLIP = 8.0  # spreads: one wild bucket must not look like a long deviation
 LN_TESTS = 1.1  # -ln of how much rarer one band's excess is than the best one's; about three bands
+PRESENT = 0.7  # spreads the bucket at hand must itself be off for a band to speak up
+OVER = 0.6
 FORGET = 16.0  # horizons a band's spread remembers
 
 
@@ -63,6 +65,8 @@ def judge_bands(
         tail = max(c[BAND_TAIL + b], 1.0 / (3.0 + n / (2.0 * horizon)))
         z = normal_score(mean / c[BAND_SPREAD + b], tail)
         scores[b] = z
+        if clipped * z < PRESENT * abs(z):
+            z *= OVER  # the deviation is over, only its mean lingers
         z = abs(z) if side == 0 else z * side
         worst = max(worst, z)
     if worst > 1.5:

@@ -27,6 +27,7 @@ from anomaly_operator.engine.layout import (
     DAY_S,
     ERROR,
     FIRST,
+    GROWN,
     LEVEL,
     LOGGED,
     OFFSET,
@@ -73,6 +74,7 @@ from anomaly_operator.engine.scales import change_scale, from_scale, learn_scale
 from anomaly_operator.engine.tails import (
     LN2,
     calibrated,
+    forget_surprises,
     learn_tail,
     log_sf,
     normal_score,
@@ -88,6 +90,9 @@ MEAN_TO_DEVIATION = 1.2533141373155003  # standard deviation over mean |deviatio
 BOUND_STEP = 0.04
 BOUND_SHARE = 0.025  # of values beyond each bound
 EARLY_CAP = 0.2  # -ln p a bucket of experience allows
+GROWN_DAYS = (2.0, 8.0, 15.0)  # days lived through after which surprise is learnt anew
+YOUNG_CAP = (10.5, 13.0, 18.0)  # -ln p a series may claim before each of these ages
+CLOCK_SPAN_S = 300.0  # bucket spans from which a series must have seen days to claim rarity
 LOUD_GAIN = 0.3  # of the usual step, for what an anomaly teaches the day's shape
 WIDEN_KEPT = 0.88  # of the extra spread, from bucket to bucket
 RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
@@ -132,6 +137,15 @@ def start_class(c: NDArray[np.float64], klass: int, level: float) -> None:
     for k in range(RATES):
         c[LEVEL + klass * RATES + k] = level if klass == 1 else c[LEVEL + below * RATES + k]
         c[ERROR + klass * RATES + k] = 1.2 * c[ERROR + below * RATES + k]
+
+
+@inlined
+def bent(surprise: float, cap: float) -> float:
+    """Bend ``surprise`` towards ``cap``: unchanged up to its half, and never past it."""
+    half = 0.5 * cap
+    if surprise <= half:
+        return surprise
+    return cap - half * math.exp(-(surprise - half) / half)
 
 
 @inlined
@@ -191,6 +205,7 @@ def advance_rows(
     per_slot = max(per_day / day_slots, 1.0) if day_slots > 0 else 1.0
     per_week_slot = max(7.0 * per_day / week_slots, 1.0) if week_slots > 0 else 1.0
     error_rate = 1.0 / min(max(1.5 * per_day, 64.0), 400.0)
+    slow_enough = span_s >= CLOCK_SPAN_S and day_slots > 0
     bases = np.zeros(CLASSES)
     answer = np.zeros(2 + CLASSES)
     scores = np.zeros(BANDS)
@@ -313,6 +328,8 @@ def advance_rows(
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
             lp = min(max(lp, -0.5 - EARLY_CAP * n), 0.0)
+            if slow_enough and c[GROWN] < len(GROWN_DAYS):
+                lp = -bent(-lp, YOUNG_CAP[int(c[GROWN])])
 
             # What is told.
             low_edge = expected - c[BOUND_LOW] * (c[SPREAD_LOW] * factor + edge + widen) - floor
@@ -437,12 +454,7 @@ def advance_rows(
                     klass = 2
                 learn_levels(c, y, bases, usable, max(sigma, spread), weight, error_rate)
                 shifted = learn_shift(
-                    c,
-                    (y - reference) / (spread * factor + edge + widen),
-                    spread,
-                    klass,
-                    accept,
-                    weight,
+                    c, y - reference, spread * factor + edge + widen, accept, weight
                 )
                 if c[REF_SPREAD] < 3.0 * spread:
                     note |= shifted
@@ -455,6 +467,9 @@ def advance_rows(
                     note |= NOTE_RHYTHM_LOST
                 if learn_scale(c, value, told, weight):
                     change_scale(c, day, week)
+                if c[GROWN] < len(GROWN_DAYS) and visits >= GROWN_DAYS[int(c[GROWN])]:
+                    c[GROWN] += 1.0
+                    forget_surprises(c, record)
                 c[COUNT] = n + weight
                 c[BOOST] += weight
                 c[WIDEN] = WIDEN_KEPT * widen if widen > 0.05 * sigma0 else 0.0

@@ -68,7 +68,10 @@ SHORT_EVENTS = 77  # decayed count of short anomalies
 SHORT_SIZE = 78  # decayed sum of ln(peak / LOUD) of them
 LONG_EVENTS = 79
 LONG_SIZE = 80
-CORE = 81
+RECENT = 81  # distance from the slow level, followed closely
+RECENT_SIZE = 82  # and how much it moves about itself
+GROWN = 83  # how many of GROWN_DAYS the row has lived through
+CORE = 84
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

@@ -38,7 +38,7 @@ from anomaly_operator.engine.layout import (
 )
 from anomaly_operator.engine.levels import SLOW
 
-OFFSET_SHARE = 0.1  # of the level: what is added before the logarithm, so that zero has one
+OFFSET_SHARE = 0.2  # of the level: what is added before the logarithm, so that zero has one
 LEAST_COUNT = 40.0
 ENOUGH = 8.0  # log likelihood ratio that changes the scale
 FORGET = 0.998

@@ -20,7 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
-from anomaly_operator.engine.layout import TAIL_BINS
+from anomaly_operator.engine.layout import (
+    BAND_TAIL_N,
+    BANDS,
+    LONG_EVENTS,
+    LONG_SIZE,
+    SHORT_EVENTS,
+    SHORT_SIZE,
+    TAIL_BINS,
+    TAIL_LOW_N,
+    TAIL_UP_N,
+)
 
 LN2 = math.log(2.0)
 LIGHTEST = 1e-3  # 1/degrees of freedom treated as normal
@@ -30,6 +40,7 @@ EXCEED_SURPRISE = 2.302585092994046  # -ln(2 sf(EXCEED)): one in ten given the s
 EXCESS_CAP = 3.0  # a single value, however large, moves the tail by this much
 ODD = 5.0  # excess from which a value is rather an anomaly than the tail
 EXCESS_MEAN = 1.0 - math.exp(-EXCESS_CAP)  # of a capped standard exponential
+KEPT = 0.2
 PRIOR_WEIGHT = 2000.0  # ideal buckets the detector-wide record starts from
 OWN_SHAPE = 5.0  # how alike rows are taken to be: coefficient of variation 1/sqrt(5) of their rates
 
@@ -92,6 +103,20 @@ def learn_tail(
     step = max(0.25 / (seen + 8.0), 0.002)
     moved = c[tail] + weight * step * (excess - EXCESS_MEAN)
     c[tail] = min(max(moved, 0.0), HEAVIEST)
+
+
+@inlined
+def forget_surprises(c: NDArray[np.float64], record: NDArray[np.float32]) -> None:
+    """Keep a fifth of what is known of surprises, because the model has just become better.
+
+    What surprised before the day or the week was known says little of what will surprise now.
+    """
+    for i in range(TAIL_BINS):
+        record[i] *= KEPT
+    for i in (TAIL_UP_N, TAIL_LOW_N, SHORT_EVENTS, SHORT_SIZE, LONG_EVENTS, LONG_SIZE):
+        c[i] *= KEPT
+    for b in range(BANDS):
+        c[BAND_TAIL_N + b] *= KEPT
 
 
 @inlined
