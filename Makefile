@@ -41,7 +41,7 @@ format: $(STAMP) ## Format and fix what can be fixed
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 generate: $(STAMP) ## Write what is generated: crds/, docs
-	@$(BIN)/python -m anomaly_operator.devtools.generate
+	@$(BIN)/python -m anomaly_operator.devtools.generate && $(BIN)/python -m tests.docs.metrics_page
 
 verify: $(STAMP) ## Fail when something generated has drifted
 	@$(BIN)/python -m anomaly_operator.devtools.generate --check
