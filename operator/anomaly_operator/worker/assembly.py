@@ -36,6 +36,7 @@ from anomaly_operator.engine.engine import Engine
 from anomaly_operator.errors import Problem, SpecError
 from anomaly_operator.ports import (
     Announcer,
+    Clock,
     MetricSource,
     PlotSettings,
     Scope,
@@ -85,13 +86,14 @@ def run_worker(options: Options) -> None:
 def _run_once(options: Options, clock: SystemClock) -> Ending:
     job = WorkerJob.load(options.job)
     with contextlib.ExitStack() as stack:
-        parts = _parts(options, clock, job=job, stack=stack)
+        parts = assemble(options, clock, job=job, stack=stack)
         return Loop(parts).run()
 
 
-def _parts(
-    options: Options, clock: SystemClock, *, job: WorkerJob, stack: contextlib.ExitStack
+def assemble(
+    options: Options, clock: Clock, *, job: WorkerJob, stack: contextlib.ExitStack
 ) -> Parts:
+    """Put one worker together from its adapters; ``stack`` closes them, the last one first."""
     source = open_source(job)
     stack.callback(source.close)
     store = ResultsStore(
@@ -225,9 +227,7 @@ def listen_address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - probes come from outside
 
 
-def _tellers(
-    options: Options, clock: SystemClock, *, job: WorkerJob
-) -> tuple[StatusReporter, Announcer]:
+def _tellers(options: Options, clock: Clock, *, job: WorkerJob) -> tuple[StatusReporter, Announcer]:
     if not (os.environ.get("KUBECONFIG") or os.environ.get("KUBERNETES_SERVICE_HOST")):
         logger.info("no cluster to report to: status and events are logged")
         return LoggedStatus(), LoggedAnnouncements()
