@@ -195,7 +195,7 @@ def test_kubectl_works_on_custom_resources(kubectl: Kubectl, tmp_path: Path) -> 
     assert "unchanged" in kubectl("apply", "-f", "-", document=gizmo)
     changed = gizmo | {"spec": {"color": "blue", "profile": "p"}}
     refused = kubectl("apply", "-f", "-", document=changed, fails=True)
-    assert 'The Gizmo "g1" is invalid: spec.color: Unsupported value: "blue"' in refused
+    assert 'The Gizmo "g1" is invalid: \n* spec.color: Unsupported value: "blue"' in refused
     assert "g1     red" in kubectl("get", "giz", "g1").replace("READY", "")
     assert "Color:    red" in kubectl("describe", "gizmo", "g1")
     editor = tmp_path / "editor.sh"

@@ -133,6 +133,8 @@ def test_every_wrong_field_is_told(api: httpx.Client, widgets: str) -> None:
         "spec.parts[0].name": "Required value",
         "spec.parts[0].count": 'Invalid value: "string": spec.parts[0].count in body must be of '
         'type integer: "string"',
+        "<nil>": "Invalid value: null: some validation rules were not checked because the object "
+        "was invalid; correct the existing errors to complete validation",
     }
 
 
@@ -327,7 +329,8 @@ def test_a_definition_goes_with_its_objects(api: httpx.Client) -> None:
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     made(api, DEFINITIONS, definition("gadgets", "Gadget", **schema))
     path = "/apis/example.com/v1/namespaces/default/gadgets"
-    made(api, path, {"metadata": {"name": "g", "finalizers": ["example.com/hold"]}})
+    metadata = {"name": "g", "finalizers": ["example.com/hold"]}
+    made(api, path, {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": metadata})
     one = f"{DEFINITIONS}/gadgets.example.com"
     api.delete(one)
     assert api.get(one).json()["status"]["conditions"][-1]["type"] == "Terminating"

@@ -10,7 +10,7 @@ from aiohttp import web
 from anomaly_operator.devcluster.apiserver.documents import Document, encode
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
 from anomaly_operator.devcluster.apiserver.negotiation import Form, negotiate
-from anomaly_operator.devcluster.apiserver.refusals import Refusal
+from anomaly_operator.devcluster.apiserver.refusals import NoSuchPage, Refusal
 from anomaly_operator.devcluster.apiserver.tables import META_VERSION, partial, table
 
 JSON = "application/json"
@@ -39,6 +39,8 @@ def json_answer(
 
 def refusal_answer(refusal: Refusal) -> web.Response:
     """Return a refusal as the answer."""
+    if isinstance(refusal, NoSuchPage):
+        return web.Response(text=refusal.message, status=refusal.code)
     response = json_answer(refusal.status(), status=refusal.code)
     if refusal.code == 401:
         response.headers["WWW-Authenticate"] = "Bearer"

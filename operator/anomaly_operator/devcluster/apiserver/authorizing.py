@@ -60,7 +60,7 @@ class Authorizer:
         for subject in subjects:
             for scope, ref in self._bindings.get(subject, ()):
                 if scope in {"", namespace}:
-                    yield from self._rules(ref, scope)
+                    yield from self.rules_of(ref, scope)
 
     def _index(self) -> dict[str, list[tuple[str, Document]]]:
         found: dict[str, list[tuple[str, Document]]] = {}
@@ -71,12 +71,21 @@ class Authorizer:
                     found.setdefault(name, []).append((key[0], stored.document["roleRef"]))
         return found
 
-    def _rules(self, ref: Document, namespace: str) -> list[Document]:
+    def has_role(self, ref: Document, namespace: str) -> bool:
+        """Tell whether the role that a binding names is there."""
+        return self._role(ref, namespace) is not None
+
+    def rules_of(self, ref: Document, namespace: str) -> list[Document]:
+        """Return the rules of the role that a binding names."""
+        role = self._role(ref, namespace)
+        return (role.get("rules") or []) if role else []
+
+    def _role(self, ref: Document, namespace: str) -> Document | None:
         if ref["kind"] == "ClusterRole":
             stored = self._store.get(f"{RBAC}/clusterroles", ("", ref["name"]))
         else:
             stored = self._store.get(f"{RBAC}/roles", (namespace, ref["name"]))
-        return (stored.document.get("rules") or []) if stored else []
+        return stored.document if stored else None
 
 
 def _subject_key(subject: Document, namespace: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,11 @@ _STATEFUL_SET_MUTABLE = (
     "persistentVolumeClaimRetentionPolicy",
     "minReadySeconds",
 )
+_DATA_KEY = re.compile(r"^[-._a-zA-Z0-9]+$")
+_DATA_KEY_TEXT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
+    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
 _POD_MUTABLE = {"activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "nodeName"}
 
 
@@ -46,7 +52,10 @@ def causes(
     elif kind.store in _WORKLOADS:
         yield from _workload_causes(kind, spec, old)
     elif kind.store in {"/configmaps", "/secrets"}:
+        yield from _data_key_causes(new)
         yield from _immutable_data_causes(new, old)
+    elif kind.store.endswith("/roles") or kind.store.endswith("/clusterroles"):
+        yield from _role_causes(new)
     elif kind.store.endswith("rolebindings"):
         yield from _binding_causes(new, old)
     elif kind.store == "apiextensions.k8s.io/customresourcedefinitions":
@@ -182,6 +191,28 @@ def _immutable_data_causes(new: Document, old: Document | None) -> Iterator[Caus
             yield forbidden_field(part, "field is immutable when `immutable` is set")
 
 
+def _data_key_causes(new: Document) -> Iterator[Cause]:
+    for part in ("data", "binaryData"):
+        for name in new.get(part) or {}:
+            if not _DATA_KEY.match(name):
+                yield invalid_value(f"{part}[{name}]", name, text=_DATA_KEY_TEXT)
+
+
+def _role_causes(new: Document) -> Iterator[Cause]:
+    for index, rule in enumerate(new.get("rules") or []):
+        place = f"rules[{index}]"
+        if not rule.get("verbs"):
+            yield required(f"{place}.verbs", "verbs must contain at least one value")
+        if rule.get("nonResourceURLs"):
+            continue
+        if not rule.get("apiGroups"):
+            text = "resource rules must supply at least one api group"
+            yield required(f"{place}.apiGroups", text)
+        if not rule.get("resources"):
+            text = "resource rules must supply at least one resource"
+            yield required(f"{place}.resources", text)
+
+
 def _binding_causes(new: Document, old: Document | None) -> Iterator[Cause]:
     ref: dict[str, Any] = new.get("roleRef") or {}
     kinds = ("Role", "ClusterRole") if new.get("kind") == "RoleBinding" else ("ClusterRole",)
@@ -190,7 +221,8 @@ def _binding_causes(new: Document, old: Document | None) -> Iterator[Cause]:
     if not ref.get("name"):
         yield required("roleRef.name")
     if old is not None and ref != old.get("roleRef"):
-        yield invalid_value("roleRef", ref, text="cannot change roleRef")
+        shown = {"APIGroup": ref.get("apiGroup"), "Kind": ref.get("kind"), "Name": ref.get("name")}
+        yield invalid_value("roleRef", shown, text="cannot change roleRef")
     for index, subject in enumerate(new.get("subjects") or []):
         if subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
             yield required(f"subjects[{index}].namespace")

@@ -8,7 +8,7 @@ from typing import Any
 
 from anomaly_operator.devcluster.apiserver.builtin_checks import causes as kind_causes
 from anomaly_operator.devcluster.apiserver.builtin_defaults import fill_dependent
-from anomaly_operator.devcluster.apiserver.documents import Document
+from anomaly_operator.devcluster.apiserver.documents import Document, clone
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
 from anomaly_operator.devcluster.apiserver.refusals import Cause
 
@@ -38,11 +38,27 @@ _FIRST_STATUS: dict[str, Document] = {
 }
 
 
+# Structs of Go that stand in an object though nobody wrote them: nobody owns them either.
+_EMPTY_POD: Document = {"containers": []}
+_EMPTY_TEMPLATE: Document = {"metadata": {}, "spec": _EMPTY_POD}
+_EMPTY_SPECS: dict[str, Document] = {
+    "/pods": _EMPTY_POD,
+    "apps/deployments": {"template": _EMPTY_TEMPLATE, "strategy": {}},
+    "apps/replicasets": {"template": _EMPTY_TEMPLATE},
+    "apps/statefulsets": {"template": _EMPTY_TEMPLATE, "updateStrategy": {}},
+    "apps/daemonsets": {"template": _EMPTY_TEMPLATE, "updateStrategy": {}},
+    "batch/jobs": {"template": _EMPTY_TEMPLATE},
+    "batch/cronjobs": {
+        "jobTemplate": {"metadata": {}, "spec": {"template": _EMPTY_TEMPLATE}},
+    },
+}
+
+
 def empty_object(kind: KindInfo) -> Document:
     """Return what a created object is compared with to find what its creator owns."""
     if kind.is_custom:
         return {"metadata": {}}
-    return {"metadata": {}, "spec": {}, "status": {}}
+    return {"metadata": {}, "spec": clone(_EMPTY_SPECS.get(kind.store, {})), "status": {}}
 
 
 def prepare_create(kind: KindInfo, document: Document) -> None:

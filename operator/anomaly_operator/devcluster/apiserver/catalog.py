@@ -43,6 +43,10 @@ class Catalog:
         """Return a built-in kind; there is one version of each."""
         return self._kinds[(group, "v1", plural)]
 
+    def is_builtin(self, group: str) -> bool:
+        """Tell whether a group is one of Kubernetes' own that are served here."""
+        return any(kind.group == group and not kind.is_custom for kind in self._kinds.values())
+
     def replace_group_resource(self, group: str, plural: str, kinds: tuple[KindInfo, ...]) -> None:
         """Serve a custom resource in these versions, and no others."""
         self._kinds = {

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from anomaly_operator.devcluster.apiserver.builtin_defaults import quantities_to_text
 from anomaly_operator.devcluster.apiserver.defaulting import drop_nulls
-from anomaly_operator.devcluster.apiserver.documents import Document, metadata_of
+from anomaly_operator.devcluster.apiserver.documents import Document, encode, metadata_of
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
 from anomaly_operator.devcluster.apiserver.object_checks import decoding_problem
 from anomaly_operator.devcluster.apiserver.pruning import prune
 from anomaly_operator.devcluster.apiserver.refusals import bad_request, invalid, invalid_value
 from anomaly_operator.devcluster.apiserver.write_options import WriteOptions
+
+# As in Go's structs: what is empty is not there.
+_EMPTY_IS_ABSENT = ("labels", "annotations", "finalizers", "ownerReferences", "managedFields")
 
 
 def decode_body(
@@ -18,16 +21,9 @@ def decode_body(
     """Check kind and namespace, drop what the schema does not know, and say so as asked."""
     if not isinstance(body, dict):
         raise bad_request("the body of the request is not an object")
-    body.setdefault("apiVersion", kind.api_version)
-    body.setdefault("kind", kind.kind)
-    if (body["apiVersion"], body["kind"]) != (kind.api_version, kind.kind):
-        raise bad_request(
-            f"the API version in the data ({body['apiVersion']}) does not match the expected API "
-            f"version ({kind.api_version})"
-            if body["apiVersion"] != kind.api_version
-            else f"the kind in the data ({body['kind']}) does not match the expected {kind.kind}"
-        )
+    _check_kind(kind, body)
     metadata = metadata_of(body)
+    sent_text = encode(body, sort=True).decode() if options.is_patch else ""
     sent = metadata.get("namespace")
     if sent and kind.namespaced and sent != namespace:
         raise bad_request(
@@ -35,9 +31,46 @@ def decode_body(
         )
     if kind.namespaced:
         metadata["namespace"] = namespace
-    _report_unknown(kind, body, unknown=prune(body, kind.schema), options=options)
+    unknown = sorted(prune(body, kind.schema))
+    _report_unknown(kind, unknown, sent_text=sent_text, options=options)
     _check_types(kind, body)
+    for name in _EMPTY_IS_ABSENT:
+        if not metadata.get(name, True):
+            del metadata[name]
     return body
+
+
+def _check_kind(kind: KindInfo, body: Document) -> None:
+    if not kind.is_custom:
+        body.setdefault("apiVersion", kind.api_version)
+        body.setdefault("kind", kind.kind)
+    found, version = str(body.get("kind") or ""), str(body.get("apiVersion") or "")
+    if version != kind.api_version:
+        raise bad_request(_wrong_version(kind, version))
+    if found == kind.kind:
+        return
+    if kind.is_custom:
+        name = str(metadata_of(body).get("name") or "")
+        cause = invalid_value("kind", found, text=f"must be {kind.kind}")
+        raise invalid(found, kind.group, name=name, causes=[cause])
+    package = kind.group.partition(".")[0] or "core"
+    raise bad_request(
+        f'{found} in version "{kind.version}" cannot be handled as a {kind.kind}: converting '
+        f"({kind.version}.{found}) to ({package}.{kind.kind}): unknown conversion"
+    )
+
+
+def _wrong_version(kind: KindInfo, version: str) -> str:
+    if kind.is_custom:
+        return (
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({kind.api_version})"
+        )
+    return (
+        f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}: no kind '
+        f'"{kind.kind}" is registered for version "{version}" in scheme '
+        '"pkg/api/legacyscheme/scheme.go:30"'
+    )
 
 
 def _check_types(kind: KindInfo, body: Document) -> None:
@@ -56,7 +89,7 @@ def _check_types(kind: KindInfo, body: Document) -> None:
 
 
 def _report_unknown(
-    kind: KindInfo, body: Document, *, unknown: list[str], options: WriteOptions
+    kind: KindInfo, unknown: list[str], *, sent_text: str, options: WriteOptions
 ) -> None:
     if not unknown or options.validation == "Ignore":
         return
@@ -66,10 +99,7 @@ def _report_unknown(
         return
     problem = f"strict decoding error: {', '.join(texts)}"
     if options.is_patch:
-        name = str(body["metadata"].get("name") or "")
-        raise invalid(
-            kind.kind, kind.group, name=name, causes=[invalid_value("patch", "", text=problem)]
-        )
+        raise invalid("", "", name="", causes=[invalid_value("patch", sent_text, text=problem)])
     raise bad_request(
         f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {problem}'
     )

@@ -8,9 +8,10 @@ from typing import Any
 
 from anomaly_operator.devcluster.apiserver.documents import Document
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
-from anomaly_operator.devcluster.apiserver.refusals import bad_request, conflict
+from anomaly_operator.devcluster.apiserver.refusals import conflict, invalid_options, not_supported
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+_POLICIES = ("Foreground", "Background", "Orphan", "nil")
 POD_GRACE_S = 30
 
 
@@ -34,9 +35,8 @@ class DeleteOptions:
         if propagation is None and orphan is not None:
             propagation = "Orphan" if orphan else "Background"
         if propagation not in {None, "Foreground", "Background", "Orphan"}:
-            raise bad_request(
-                f'invalid propagationPolicy "{propagation}": use Foreground, Background or Orphan'
-            )
+            cause = not_supported("propagationPolicy", propagation, supported=_POLICIES)
+            raise invalid_options("DeleteOptions", cause)
         grace = body.get("gracePeriodSeconds")
         if grace is None and query.get("gracePeriodSeconds"):
             grace = int(query["gracePeriodSeconds"])
@@ -53,17 +53,22 @@ class DeleteOptions:
 def check_preconditions(kind: KindInfo, live: Document, options: DeleteOptions) -> None:
     """Refuse when the object is not the one the client means."""
     metadata = live["metadata"]
-    for word, wanted, found in (
-        ("UID", options.uid, metadata.get("uid")),
-        ("ResourceVersion", options.resource_version, metadata.get("resourceVersion")),
+    for word, wanted, found, end in (
+        ("UID", options.uid, metadata.get("uid"), "deleted and then recreated"),
+        (
+            "ResourceVersion",
+            options.resource_version,
+            metadata.get("resourceVersion"),
+            "modified",
+        ),
     ):
         if wanted and wanted != found:
             raise conflict(
-                kind.plural,
+                kind.kind,
                 kind.group,
                 name=metadata["name"],
-                why=f"Precondition failed: {word} in precondition: {wanted}, "
-                f"{word} in object meta: {found}",
+                why=f"the {word} in the precondition ({wanted}) does not match the {word} in "
+                f"record ({found}). The object might have been {end}",
             )
 
 

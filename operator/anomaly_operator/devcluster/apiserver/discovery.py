@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 from anomaly_operator.devcluster.apiserver.catalog import Catalog
 from anomaly_operator.devcluster.apiserver.documents import Document
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
 
 DISCOVERY_GROUP = "apidiscovery.k8s.io"
 STATUS_VERBS = ("get", "patch", "update")
+
+
+_CUSTOM_VERBS = (
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "create",
+    "update",
+    "watch",
+)
+
+
+def _storage_hash(kind: KindInfo) -> str:
+    """Return the mark by which clients see that objects are stored in another version."""
+    text = f"{kind.group}/{kind.storage_version}/{kind.kind}"
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
 def subresources_of(kind: KindInfo) -> list[tuple[str, Document, tuple[str, ...]]]:
@@ -45,6 +66,8 @@ def resource_list(catalog: Catalog, group: str, version: str) -> Document:
             "kind": kind.kind,
             "verbs": list(kind.verbs),
         }
+        if kind.is_custom:
+            entry |= {"verbs": list(_CUSTOM_VERBS), "storageVersionHash": _storage_hash(kind)}
         if kind.short_names:
             entry["shortNames"] = list(kind.short_names)
         if kind.categories:

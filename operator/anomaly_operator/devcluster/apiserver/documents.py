@@ -20,9 +20,9 @@ def clone(document: Any) -> Any:
     return orjson.loads(orjson.dumps(document))
 
 
-def encode(document: Any) -> bytes:
+def encode(document: Any, *, sort: bool = False) -> bytes:
     """Return the document as JSON bytes."""
-    return orjson.dumps(document)
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS if sort else None)
 
 
 def now_text() -> str:

@@ -180,9 +180,9 @@ def apply_changes(
     after = _lose(held, changes, except_for=identity)
     if mine and identity in after:
         before = owners.get(identity)
-        unchanged = before is not None and before.fields == after[identity].fields
-        if unchanged and not (changes.added or changes.modified or changes.removed) and before:
-            after[identity] = replace(after[identity], time=before.time)
+        if not (changes.added or changes.modified or changes.removed):
+            # Who only comes to own what is there already has changed nothing, at no time.
+            after[identity] = replace(after[identity], time=before.time if before else "")
     return merged, after
 
 
@@ -195,7 +195,8 @@ def _prune(merged: Any, schema: SchemaNode, *, owners: Owners, last: FieldSet) -
     """Take out what this applier applied last time and nobody holds now."""
     if not last:
         return merged
-    last = with_named_parents(last, schema)
+    # Metadata itself stays: its name and UID are nobody's.
+    last = with_named_parents(last, schema) - UNOWNED
     pruned = remove(merged, last, schema)
     managed: FieldSet = frozenset().union(*(owned.fields for owned in owners.values()))
     whole = with_named_parents(fields_of(merged, schema), schema)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from anomaly_operator.devcluster.apiserver.refusals import not_acceptable
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -26,7 +28,10 @@ def accepted(header: str) -> list[dict[str, str]]:
 
 
 def negotiate(header: str, query: Any) -> Form:
-    """Return the first form of a client's list that we can give; JSON is all we write."""
+    """Return the first form of a client's list that we can give, or refuse.
+
+    JSON is all we write.
+    """
     for choice in accepted(header):
         if choice["media"] not in {"application/json", "*/*", "application/*", ""}:
             continue
@@ -34,4 +39,4 @@ def negotiate(header: str, query: Any) -> Form:
         if kind and (choice.get("g") != "meta.k8s.io" or version not in {"v1", "v1beta1"}):
             continue
         return Form(kind, query.get("includeObject", "Metadata"), version)
-    return Form()
+    raise not_acceptable()

@@ -39,6 +39,7 @@ _NAME_PART = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
 # Kinds whose names are single labels; RBAC kinds take any path segment.
 _LABEL_NAMED = {"/namespaces", "/services"}
 _FREE_NAMED_GROUP = "rbac.authorization.k8s.io"
+_OWNER_FIELDS = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 _TOTAL_ANNOTATION_BYTES = 256 * 1024
 
 
@@ -58,16 +59,33 @@ def metadata_causes(kind: KindInfo, document: Document) -> Iterator[Cause]:
     if size > _TOTAL_ANNOTATION_BYTES:
         text = f"Too long: may not be more than {_TOTAL_ANNOTATION_BYTES} bytes"
         yield Cause("metadata.annotations", "FieldValueTooLong", text)
-    for index, owner in enumerate(metadata.get("ownerReferences") or []):
+    yield from _owner_causes(metadata.get("ownerReferences") or [])
+
+
+def _owner_causes(owners: list[Document]) -> Iterator[Cause]:
+    for owner in owners:
         for name in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(name):
                 yield refusals.invalid_value(
-                    f"metadata.ownerReferences[{index}].{name}", "", text="must not be empty"
+                    f"metadata.ownerReferences.{name}", "", text="must not be empty"
                 )
+    controllers = [f"{each['kind']}/{each['name']}" for each in owners if each.get("controller")]
+    if len(controllers) > 1:
+        shown = [
+            {name: each[name] for name in _OWNER_FIELDS if each.get(name) is not None}
+            for each in owners
+        ]
+        text = (
+            'Only one reference can have Controller set to true. Found "true" in references for '
+            f"{controllers[0]} and {controllers[1]}"
+        )
+        yield refusals.invalid_value("metadata.ownerReferences", shown, text=text)
 
 
 def _name_causes(kind: KindInfo, name: str) -> Iterator[Cause]:
-    if kind.group == _FREE_NAMED_GROUP:
+    if not name:
+        yield refusals.required("metadata.name", "name or generateName is required")
+    elif kind.group == _FREE_NAMED_GROUP:
         if name in {"", ".", ".."} or "/" in name or "%" in name:
             yield refusals.invalid_value("metadata.name", name, text="may not contain '/' or '%'")
     elif kind.store in _LABEL_NAMED:
@@ -81,6 +99,8 @@ def _qualified_causes(field: str, key: str) -> Iterator[Cause]:
     prefix, slash, name = key.rpartition("/")
     if slash and not is_dns_subdomain(prefix):
         yield refusals.invalid_value(field, key, text=f"prefix part {_SUBDOMAIN_TEXT}")
+    if not name:
+        yield refusals.invalid_value(field, key, text="name part must be non-empty")
     if len(name) > 63 or not _NAME_PART.match(name):
         yield refusals.invalid_value(field, key, text=_QUALIFIED_TEXT)
 
@@ -127,11 +147,12 @@ def decoding_problem(value: Any, schema: SchemaNode, *, path: str = "") -> str |
         wanted = _GO_TYPES.get(schema.type, schema.type_label or schema.type)
         return f"json: cannot unmarshal {shown} into Go struct field {path} of type {wanted}"
     if isinstance(value, dict):
-        children: Iterator[tuple[Any, str]] = ((item, name) for name, item in value.items())
-        for item, name in children:
+        for name, item in value.items():
             child = schema.child(name)
             if child is not None:
-                problem = decoding_problem(item, child, path=f"{path}.{name}" if path else name)
+                # A key of a map is data, and no part of the path.
+                place = f"{path}.{name}" if name in schema.properties else path
+                problem = decoding_problem(item, child, path=place)
                 if problem:
                     return problem
     if isinstance(value, list) and schema.items is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 # Below a namespace object these are its subresources; anything else is a resource in it.
@@ -20,16 +20,22 @@ class ResourcePath:
     name: str = ""
     subresource: str = ""
     rest: str = ""
+    watched: bool = False  # by the old form of path, below /watch
 
     def verb(self, method: str, *, watch: bool) -> str:
         """Return the verb that authorisation knows."""
         if method in {"GET", "HEAD"}:
-            if watch:
-                return "watch"
-            return "get" if self.name else "list"
+            if self.name and not self.watched:
+                return "get"
+            return "watch" if watch or self.watched else "list"
         if method == "DELETE":
             return "delete" if self.name else "deletecollection"
         return _VERBS.get(method, method.lower())
+
+
+def is_true(text: str) -> bool:
+    """Tell whether a flag of a query is set: as in Go's conversion, anything but 0 and false."""
+    return text.lower() not in {"", "0", "false"}
 
 
 def parse_path(path: str) -> ResourcePath | None:
@@ -41,6 +47,9 @@ def parse_path(path: str) -> ResourcePath | None:
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
         return None
+    if rest[0] == "watch" and len(rest) > 1:
+        inner = parse_path("/".join([*parts[: -len(rest)], *rest[1:]]))
+        return replace(inner, watched=True) if inner else None
     if rest[0] != "namespaces" or len(rest) == 1:
         return _resource(group, version, rest)
     namespace = rest[1]

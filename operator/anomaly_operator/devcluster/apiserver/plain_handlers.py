@@ -6,7 +6,7 @@ from aiohttp import web
 
 from anomaly_operator.devcluster.apiserver import answers, discovery, openapi_v2, openapi_v3
 from anomaly_operator.devcluster.apiserver.negotiation import accepted
-from anomaly_operator.devcluster.apiserver.refusals import no_such_path
+from anomaly_operator.devcluster.apiserver.refusals import NoSuchPage, no_such_path
 from anomaly_operator.devcluster.apiserver.server_state import ServerState
 
 # The version whose behaviour is imitated; 2 is the patch level it was measured on.
@@ -62,7 +62,9 @@ def _discovery(state: ServerState, request: web.Request, path: str) -> web.Strea
         return answers.json_answer(discovery.group_document(catalog, parts[1]))
     if parts[0] == "apis" and len(parts) == 3 and parts[2] in catalog.versions(parts[1]):
         return answers.json_answer(discovery.resource_list(catalog, parts[1], parts[2]))
-    raise no_such_path()
+    if parts[0] == "api" or (parts[0] == "apis" and catalog.is_builtin((*parts, "")[1])):
+        raise no_such_path()
+    raise NoSuchPage
 
 
 def _aggregated_version(request: web.Request) -> str:

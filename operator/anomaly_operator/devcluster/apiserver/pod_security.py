@@ -85,23 +85,15 @@ def _context(container: Document, name: str) -> Any:
 
 
 def _baseline(spec: Document, *, restricted: bool) -> Iterator[str]:
+    added = "" if restricted else _added_capabilities(spec, _BASELINE_CAPABILITIES)
+    if added:
+        yield f"non-default capabilities ({added})"
     shared = [f"{name}=true" for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name)]
     if shared:
         yield f"host namespaces ({', '.join(shared)})"
     privileged = [each for each in _containers(spec) if _context(each, "privileged")]
-    if privileged:
-        must = "must not set securityContext.privileged=true"
-        yield f"privileged ({_named(privileged)} {must})"
-    if not restricted:
-        added = [
-            each
-            for each in _containers(spec)
-            if set((_context(each, "capabilities") or {}).get("add") or []) - _BASELINE_CAPABILITIES
-        ]
-        if added:
-            yield f"non-default capabilities ({_named(added)} must not include them)"
     mounted = [each for each in spec.get("volumes") or [] if "hostPath" in each]
-    if mounted:
+    if mounted and not restricted:
         names = ", ".join(f'"{each.get("name")}"' for each in mounted)
         yield f"hostPath volumes (volume{'s' if len(mounted) > 1 else ''} {names})"
     ports = [
@@ -113,18 +105,28 @@ def _baseline(spec: Document, *, restricted: bool) -> Iterator[str]:
     if ports:
         numbers = ", ".join(str(number) for _, number in ports)
         yield f"hostPort ({_named([each for each, _ in ports])} uses hostPort {numbers})"
+    if privileged:
+        must = "must not set securityContext.privileged=true"
+        yield f"privileged ({_named(privileged)} {must})"
+
+
+def _added_capabilities(spec: Document, allowed: set[str]) -> str:
+    """Say which containers add capabilities that are not allowed; empty where none does."""
+    found = {
+        str(each.get("name")): sorted(
+            set((_context(each, "capabilities") or {}).get("add") or []) - allowed
+        )
+        for each in _containers(spec)
+    }
+    adding = [each for each in _containers(spec) if found[str(each.get("name"))]]
+    if not adding:
+        return ""
+    listed = ", ".join(f'"{each}"' for each in sorted({c for all_ in found.values() for c in all_}))
+    return f"{_named(adding)} must not include {listed} in securityContext.capabilities.add"
 
 
 def _restricted(spec: Document) -> Iterator[str]:
     containers, pod = _containers(spec), spec.get("securityContext") or {}
-    volumes = [
-        each
-        for each in spec.get("volumes") or []
-        if not (set(each) - {"name"}) <= _RESTRICTED_VOLUMES and "hostPath" not in each
-    ]
-    if volumes:
-        names = ", ".join(f'"{each.get("name")}"' for each in volumes)
-        yield f"restricted volume types (volumes {names} use restricted volume types)"
     escalating = [
         each for each in containers if _context(each, "allowPrivilegeEscalation") is not False
     ]
@@ -136,9 +138,12 @@ def _restricted(spec: Document) -> Iterator[str]:
         for each in containers
         if "ALL" not in ((_context(each, "capabilities") or {}).get("drop") or [])
     ]
-    if keeping:
-        must = 'must set securityContext.capabilities.drop=["ALL"]'
-        yield f"unrestricted capabilities ({_named(keeping)} {must})"
+    must = 'must set securityContext.capabilities.drop=["ALL"]'
+    reasons = [f"{_named(keeping)} {must}"] if keeping else []
+    added = _added_capabilities(spec, {"NET_BIND_SERVICE"})
+    if reasons or added:
+        yield f"unrestricted capabilities ({'; '.join(filter(None, [*reasons, added]))})"
+    yield from _restricted_volumes(spec)
     yield from _running_as_root(pod, containers)
     unconfined = [
         each
@@ -152,6 +157,23 @@ def _restricted(spec: Document) -> Iterator[str]:
         )
         must = 'must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'
         yield f"seccompProfile ({who} {must})"
+
+
+def _restricted_volumes(spec: Document) -> Iterator[str]:
+    found = [
+        (str(each.get("name")), kind)
+        for each in spec.get("volumes") or []
+        for kind in set(each) - {"name"} - _RESTRICTED_VOLUMES
+    ]
+    if not found:
+        return
+    names = ", ".join(f'"{name}"' for name, _ in found)
+    kinds = ", ".join(f'"{kind}"' for kind in sorted({kind for _, kind in found}))
+    one = len(found) == 1
+    yield (
+        f"restricted volume types ({'volume' if one else 'volumes'} {names} "
+        f"{'uses' if one else 'use'} restricted volume {'type' if one else 'types'} {kinds})"
+    )
 
 
 def _running_as_root(pod: Document, containers: list[Document]) -> Iterator[str]:

@@ -53,6 +53,8 @@ class Refusal(Exception):
             "message": self.message,
             "reason": self.reason,
         }
+        if not self.reason:
+            del document["reason"]
         if self.details is not None:
             document["details"] = self.details
         document["code"] = self.code
@@ -79,8 +81,15 @@ def not_found(resource: str, group: str, *, name: str) -> Refusal:
     )
 
 
+class NoSuchPage(Refusal):
+    """Nothing is at the path, and nobody who speaks of resources was asked: a bare web page."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "NotFound", message="404 page not found\n")
+
+
 def no_such_path() -> Refusal:
-    """No resource is served at the path."""
+    """No resource of a built-in group is served at the path."""
     return Refusal(
         404,
         "NotFound",
@@ -89,12 +98,13 @@ def no_such_path() -> Refusal:
     )
 
 
-def already_exists(resource: str, group: str, *, name: str) -> Refusal:
-    """Create found an object of that name."""
+def already_exists(resource: str, group: str, *, name: str, ending: bool = False) -> Refusal:
+    """Create found an object of that name, perhaps one that is being deleted."""
+    text = f'{qualified(resource, group)} "{name}" already exists'
     return Refusal(
         409,
         "AlreadyExists",
-        message=f'{qualified(resource, group)} "{name}" already exists',
+        message=f"object is being deleted: {text}" if ending else text,
         details=_details(name, group, resource),
     )
 
@@ -131,14 +141,20 @@ def invalid(kind: str, group: str, *, name: str, causes: Sequence[Cause]) -> Ref
     )
 
 
+def invalid_options(kind: str, cause: Cause) -> Refusal:
+    """Tell what is wrong with the options of a request, ``CreateOptions`` say; 422."""
+    return invalid(kind, "meta.k8s.io", name="", causes=[cause])
+
+
 def bad_request(message: str) -> Refusal:
     """Answer that the request makes no sense; 400."""
     return Refusal(400, "BadRequest", message=message)
 
 
-def unprocessable(message: str) -> Refusal:
-    """Answer that a patch cannot be carried out; 422."""
-    return Refusal(422, "Invalid", message=message)
+def unprocessable() -> Refusal:
+    """Answer that a patch cannot be carried out; the server does not say why. 422."""
+    message = "the server rejected our request due to an error in our request"
+    return Refusal(422, "Invalid", message=message, details={})
 
 
 def forbidden(
@@ -169,8 +185,18 @@ def method_not_allowed(resource: str, group: str, *, verb: str) -> Refusal:
     return Refusal(
         405,
         "MethodNotAllowed",
-        message=f"{verb} is not supported on resources of kind {qualified(resource, group)!r}",
+        message=f'{verb} is not supported on resources of kind "{qualified(resource, group)}"',
         details=_details("", group, resource),
+    )
+
+
+def not_acceptable() -> Refusal:
+    """Answer that the client accepts nothing we can write; 406."""
+    return Refusal(
+        406,
+        "NotAcceptable",
+        message="only the following media types are accepted: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf",
     )
 
 

@@ -18,12 +18,18 @@ from anomaly_operator.devcluster.apiserver import (
     object_checks,
     refusals,
 )
-from anomaly_operator.devcluster.apiserver.cel.rules import rule_causes
+from anomaly_operator.devcluster.apiserver.cel.rules import rules_after
 from anomaly_operator.devcluster.apiserver.conversion import to_served, to_stored
 from anomaly_operator.devcluster.apiserver.decoding import decode_body
 from anomaly_operator.devcluster.apiserver.defaulting import fill_defaults
 from anomaly_operator.devcluster.apiserver.deleting import DeleteOptions
-from anomaly_operator.devcluster.apiserver.documents import Document, clone, now_text
+from anomaly_operator.devcluster.apiserver.documents import (
+    Document,
+    clone,
+    metadata_of,
+    now_text,
+)
+from anomaly_operator.devcluster.apiserver.escalating import EscalationGuard
 from anomaly_operator.devcluster.apiserver.field_managers import Owners, Writer
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
 from anomaly_operator.devcluster.apiserver.schema_checks import check
@@ -33,6 +39,7 @@ from anomaly_operator.devcluster.apiserver.subresources import (
     ignored_fields,
     keep_other_parts,
 )
+from anomaly_operator.devcluster.apiserver.typed_checks import refuse_untyped
 from anomaly_operator.devcluster.apiserver.write_options import WriteOptions
 
 Change = Callable[[Document], Document]
@@ -43,8 +50,9 @@ _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 class Registry:
     """All writes to the store, with the rules every client relies on."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, guard: EscalationGuard) -> None:
         self.store = store
+        self._guard = guard
 
     def get(self, kind: KindInfo, key: Key) -> Stored:
         """Return an object as it is stored, or refuse with 404."""
@@ -92,8 +100,10 @@ class Registry:
         fill_defaults(document, kind.schema)
         builtin_strategy.after_defaults(kind, document)
         self._validate(kind, document, old=None, options=options)
+        self._guard.check(kind, document, old=None, user=options.user)
         if self.store.get(kind.store, key) is not None:
-            raise refusals.already_exists(kind.plural, kind.group, name=key[1])
+            ending = self.get(kind, key).document["metadata"].get("deletionTimestamp") is not None
+            raise refusals.already_exists(kind.plural, kind.group, name=key[1], ending=ending)
         field_managers.write_owners(document, owners(document))
         if not options.dry_run:
             document = self.store.put(kind.store, key, document=document).document
@@ -104,13 +114,7 @@ class Registry:
         if not metadata.get("name") and metadata.get("generateName"):
             suffix = "".join(random.choices(_NAME_LETTERS, k=5))  # noqa: S311 - a name, no secret
             metadata["name"] = f"{metadata['generateName'][:58]}{suffix}"
-        if not metadata.get("name"):
-            raise refusals.invalid(
-                kind.kind,
-                kind.group,
-                name="",
-                causes=[refusals.required("metadata.name", "name or generateName is required")],
-            )
+        metadata.setdefault("name", "")  # refused by the checks, together with all else
         for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
             metadata.pop(name, None)
         metadata["uid"] = str(uuid.uuid4())
@@ -127,17 +131,13 @@ class Registry:
     ) -> Document:
         """Put a whole new state of an object (PUT)."""
         document = decode_body(kind, body, namespace=key[0], options=options)
-        name = document["metadata"].get("name")
-        if name and name != key[1]:
-            raise refusals.bad_request(
-                f"the name of the object ({name}) does not match the name on the URL ({key[1]})"
-            )
+        _check_name(document, key[1])
         if kind.is_custom and not document["metadata"].get("resourceVersion"):
             self.get(kind, key)
             cause = refusals.invalid_value(
                 "metadata.resourceVersion", 0, text="must be specified for an update"
             )
-            raise refusals.invalid(kind.kind, kind.group, name=key[1], causes=[cause])
+            raise refusals.invalid(kind.plural, kind.group, name=key[1], causes=[cause])
         return self._update(kind, key, new=document, options=options)
 
     def patch(self, kind: KindInfo, key: Key, *, change: Change, options: WriteOptions) -> Document:
@@ -146,20 +146,24 @@ class Registry:
         changed = change(to_served(kind, clone(live.document)))
         options.is_patch = True
         document = decode_body(kind, changed, namespace=key[0], options=options)
+        _check_name(document, key[1])
         return self._update(kind, key, new=document, options=options)
 
     def apply(
         self, kind: KindInfo, key: Key, *, body: Document, options: WriteOptions, force: bool
     ) -> tuple[Document, bool]:
         """Server-side apply; returns the object and whether it was created."""
-        applied = decode_body(kind, body, namespace=key[0], options=options)
-        if applied["metadata"].get("managedFields"):
+        sent = (str(body.get("apiVersion") or ""), str(body.get("kind") or ""))
+        if sent != (kind.api_version, kind.kind):
+            version = sent[0] if "/" in sent[0] else f"/{sent[0]}"
+            raise refusals.bad_request(f"invalid object type: {version}, Kind={sent[1]}")
+        metadata = metadata_of(body)
+        if metadata.get("managedFields"):
             raise refusals.bad_request("metadata.managedFields must be nil")
-        name = applied["metadata"].setdefault("name", key[1])
-        if name != key[1]:
-            raise refusals.bad_request(
-                f"name in URL does not match name in patch: {key[1]} and {name}"
-            )
+        _check_name(body, key[1])
+        refuse_untyped(kind, body)
+        applied = decode_body(kind, body, namespace=key[0], options=options)
+        applied["metadata"].setdefault("name", key[1])
         applied = to_stored(kind, applied)
         for path in ignored_fields(kind, options.subresource):
             applied.pop(path[0][2:], None)
@@ -178,7 +182,8 @@ class Registry:
             writer=writer,
             force=force,
         )
-        merged["metadata"]["managedFields"] = live["metadata"].get("managedFields")
+        if "managedFields" in live["metadata"]:
+            merged["metadata"]["managedFields"] = live["metadata"]["managedFields"]
         return self._update(kind, key, new=clone(merged), options=options, owners=owners), False
 
     def _create_by_apply(
@@ -217,7 +222,7 @@ class Registry:
         stored = self.get(kind, key)
         old = stored.document
         new = to_stored(kind, new)
-        self._check_versions(kind, new, old)
+        self._check_versions(kind, new, old, options=options)
         new = keep_other_parts(kind, new, old=old, subresource=options.subresource)
         builtin_strategy.prepare_update(kind, new, old, subresource=options.subresource)
         fill_defaults(new, kind.schema)
@@ -233,6 +238,7 @@ class Registry:
                 writer=self._writer(kind, options),
             )
         self._validate(kind, new, old=old, options=options)
+        self._guard.check(kind, new, old=old, user=options.user)
         field_managers.write_owners(new, owners)
         if _same(new, old):
             return to_served(kind, old)
@@ -250,10 +256,13 @@ class Registry:
             return field_managers.read_owners(old)
         return field_managers.read_owners(new)
 
-    def _check_versions(self, kind: KindInfo, new: Document, old: Document) -> None:
+    def _check_versions(
+        self, kind: KindInfo, new: Document, old: Document, *, options: WriteOptions
+    ) -> None:
         metadata, before = new["metadata"], old["metadata"]
         name = before["name"]
-        if metadata.get("uid") and metadata["uid"] != before["uid"]:
+        another = metadata.get("uid") and metadata["uid"] != before["uid"]
+        if another and not options.is_patch:  # in a patch it is a change, which is refused later
             why = (
                 f"Precondition failed: UID in precondition: {metadata['uid']}, "
                 f"UID in object meta: {before['uid']}"
@@ -272,8 +281,7 @@ class Registry:
         if kind.is_custom:
             if old is None or not _only_metadata_changed(new, old):
                 causes += check(new, kind.schema, old=old)
-                if not causes:
-                    causes += rule_causes(new, kind.schema, old=old)
+                causes += rules_after(causes, new, kind.schema, old=old)
         else:
             causes += builtin_strategy.causes(kind, new, old, subresource=options.subresource)
         if causes:
@@ -309,6 +317,14 @@ class Registry:
             for key in list(keys)
             if self.store.get(kind.store, key) is not None
         ]
+
+
+def _check_name(document: Document, name: str) -> None:
+    found = document["metadata"].get("name")
+    if found and found != name:
+        raise refusals.bad_request(
+            f"the name of the object ({found}) does not match the name on the URL ({name})"
+        )
 
 
 def _content(document: Document) -> Document:

@@ -18,15 +18,17 @@ from anomaly_operator.devcluster.apiserver.deleting import DeleteOptions
 from anomaly_operator.devcluster.apiserver.documents import Document, encode
 from anomaly_operator.devcluster.apiserver.json_patching import json_patch, merge_patch
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
-from anomaly_operator.devcluster.apiserver.paths import ResourcePath
+from anomaly_operator.devcluster.apiserver.paths import ResourcePath, is_true
+from anomaly_operator.devcluster.apiserver.schema_checks import json_type
 from anomaly_operator.devcluster.apiserver.selectors import Test, both, field_test, label_test
 from anomaly_operator.devcluster.apiserver.server_state import ServerState
 from anomaly_operator.devcluster.apiserver.storage import Key, Stored
 from anomaly_operator.devcluster.apiserver.strategic_patching import strategic_patch
 from anomaly_operator.devcluster.apiserver.tables import partial, table
-from anomaly_operator.devcluster.apiserver.watching import Watch, WatchOptions
+from anomaly_operator.devcluster.apiserver.watching import Watch, WatchOptions, wrong_version
 from anomaly_operator.devcluster.apiserver.write_options import User, WriteOptions
 
+_SHOWN = 30  # characters of a body that a message repeats
 # Kinds whose deletion answers with the object; all others answer with a Status.
 _RETURNS_DELETED = {
     "/pods",
@@ -37,6 +39,7 @@ _RETURNS_DELETED = {
     "/podtemplates",
     "/resourcequotas",
 }
+_OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
 # A PUT on these creates what is not there.
 _CREATED_BY_UPDATE = {"coordination.k8s.io/leases", "/events"}
 
@@ -61,6 +64,7 @@ class Asked:
             self.request.query,
             user=self.user,
             agent=self.request.headers.get("User-Agent", ""),
+            kind=_OPTIONS[self.request.method],
             subresource=self.path.subresource,
         )
         if self.kind.warning:
@@ -112,13 +116,33 @@ def _read_continue(token: str) -> tuple[int, Key]:
     try:
         revision, namespace, name = orjson.loads(base64.urlsafe_b64decode(token))
     except ValueError as problem:
-        raise refusals.bad_request(f"continue key is not valid: {problem}") from problem
+        message = f"invalid continue token: continue key is not valid: {problem}"
+        raise refusals.bad_request(message) from problem
     return revision, (namespace, name)
+
+
+def _check_list_options(query: Any) -> None:
+    version = query.get("resourceVersion", "")
+    cause: refusals.Cause | None = None
+    if "sendInitialEvents" in query:
+        cause = refusals.forbidden_field(
+            "sendInitialEvents", "sendInitialEvents is forbidden for list"
+        )
+    elif query.get("resourceVersionMatch") and not version:
+        cause = refusals.forbidden_field(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        )
+    if cause is not None:
+        raise refusals.invalid_options("ListOptions", cause)
+    if version and not version.isdigit():
+        raise refusals.bad_request(f"invalid resource version: {wrong_version(version)}")
 
 
 async def list_(state: ServerState, asked: Asked) -> web.StreamResponse:
     """Answer a list, in chunks where a limit asks for them."""
     query, store, kind = asked.request.query, state.store, asked.kind
+    _check_list_options(query)
     test = selection(asked)
     limit = int(query.get("limit") or 0)
     revision, after = store.revision, None
@@ -145,6 +169,8 @@ async def list_(state: ServerState, asked: Asked) -> web.StreamResponse:
         metadata["continue"] = _continue_token(last, revision)
         if test is None:
             metadata["remainingItemCount"] = remaining
+    elif kind.is_custom and not answers.form_of(asked.request).as_kind:
+        metadata["continue"] = ""
     documents = [to_served(kind, stored.document) for stored in found]
     raws = (
         stored.raw if document is stored.document else encode(document)
@@ -200,12 +226,35 @@ async def watch(state: ServerState, asked: Asked) -> web.StreamResponse:
     return response
 
 
+async def _refuse_unrecognized(asked: Asked, body: Any) -> None:
+    """Refuse what is no object, and a custom resource that does not say its kind."""
+    if isinstance(body, dict) and (body.get("kind") or not asked.kind.is_custom):
+        return
+    raw = await asked.request.read()
+    if isinstance(body, dict):
+        shown = raw.decode(errors="replace")
+        why = f"Object 'Kind' is missing in '{shown}' ({shortened(shown)})"
+    else:
+        found = "array" if isinstance(body, list) else json_type(body)
+        why = (
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go "
+            'value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind '
+            f'string "json:\\"kind,omitempty\\"" }} ({shortened(raw.hex())})'
+        )
+    must = f"must be of type {asked.kind.kind}"
+    raise refusals.bad_request(f"the object provided is unrecognized ({must}): {why}")
+
+
+def shortened(text: str) -> str:
+    """Return the head of a body, as messages show it."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+
+
 async def create(state: ServerState, asked: Asked) -> web.StreamResponse:
     """Store a new object; 201."""
     options = asked.options()
     body = await asked.body()
-    if not isinstance(body, dict):
-        raise refusals.bad_request("the body of the request is not an object")
+    await _refuse_unrecognized(asked, body)
     namespace = asked.path.namespace
     made = state.registry.create(asked.kind, namespace, body=body, options=options)
     return answers.object_answer(
@@ -217,6 +266,7 @@ async def update(state: ServerState, asked: Asked) -> web.StreamResponse:
     """Replace an object."""
     options = asked.options()
     body = await asked.body()
+    await _refuse_unrecognized(asked, body)
     if (
         asked.kind.store in _CREATED_BY_UPDATE
         and state.store.get(asked.kind.store, asked.key) is None
@@ -238,6 +288,9 @@ async def patch(state: ServerState, asked: Asked) -> web.StreamResponse:
         made, created = _apply(state, asked, body=body, options=options)
         status = 201 if created else 200
     else:
+        if "force" in asked.request.query:
+            cause = refusals.forbidden_field("force", "may not be specified for non-apply patch")
+            raise refusals.invalid_options("PatchOptions", cause)
         made = state.registry.patch(
             asked.kind, asked.key, change=_change(asked, media, body), options=options
         )
@@ -252,7 +305,7 @@ def _apply(
     query = asked.request.query
     if not query.get("fieldManager"):
         cause = refusals.required("fieldManager", "is required for apply patch")
-        raise refusals.invalid("PatchOptions", "meta.k8s.io", name="", causes=[cause])
+        raise refusals.invalid_options("PatchOptions", cause)
     may_create = Attributes(
         "create", asked.path.group, asked.path.plural, "", asked.path.namespace, asked.path.name
     )
@@ -264,7 +317,7 @@ def _apply(
         asked.key,
         body=body,
         options=options,
-        force=query.get("force") in {"true", "1"},
+        force=is_true(query.get("force", "")),
     )
 
 
@@ -308,7 +361,8 @@ async def delete_collection(state: ServerState, asked: Asked) -> web.StreamRespo
         asked.kind,
         last,
         raws=(encode(document) for document in last),
-        metadata={"resourceVersion": str(state.store.revision)},
+        metadata={"resourceVersion": str(state.store.revision)}
+        | ({"continue": ""} if asked.kind.is_custom else {}),
     )
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from anomaly_operator.devcluster.apiserver import answers
 from anomaly_operator.devcluster.apiserver.authorizing import MASTERS, Attributes
 from anomaly_operator.devcluster.apiserver.documents import Document
-from anomaly_operator.devcluster.apiserver.refusals import Refusal
+from anomaly_operator.devcluster.apiserver.refusals import Refusal, invalid, invalid_value
 from anomaly_operator.devcluster.apiserver.resource_handlers import Asked
 from anomaly_operator.devcluster.apiserver.server_state import ServerState
 from anomaly_operator.devcluster.apiserver.tokens import ISSUER
@@ -39,7 +39,7 @@ async def review(state: ServerState, asked: Asked) -> web.StreamResponse:
     answer = body | {
         "kind": asked.kind.kind,
         "apiVersion": asked.kind.api_version,
-        "metadata": body.get("metadata") or {"creationTimestamp": None},
+        "metadata": body.get("metadata") or {},
         "status": status,
     }
     return answers.json_answer(answer, status=201)
@@ -62,12 +62,16 @@ def _token_status(state: ServerState, spec: Document) -> Document:
         try:
             user = state.authenticator.user_of_token(token)
         except Refusal:
-            return {"error": "[invalid bearer token]", "user": {}}
+            return {"error": "invalid bearer token", "user": {}}
     return {"authenticated": True, "user": _user_info(user), "audiences": audiences}
 
 
 def _access_status(state: ServerState, user: User, spec: Document) -> Document:
     resource, plain = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if (resource is None) == (plain is None):
+        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        cause = invalid_value("spec.resourceAttributes", None, text=text)
+        raise invalid("", "authorization.k8s.io", name="", causes=[cause])
     if resource is not None:
         wanted = Attributes(
             str(resource.get("verb") or ""),

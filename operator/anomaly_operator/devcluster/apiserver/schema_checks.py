@@ -57,6 +57,9 @@ def check(value: Any, schema: SchemaNode, *, path: str = "", old: Any = None) ->
         if json_type(value) not in {"integer", "string"}:
             yield _type_cause(path, value, wanted="integer,string")
             return
+    elif schema.type == "integer" and isinstance(value, float) and not value.is_integer():
+        yield from _fraction_causes(path, str(schema.limits.get("format") or ""))
+        return
     elif schema.type and not _has_type(value, schema.type):
         yield _type_cause(path, value, wanted=schema.type)
         return
@@ -66,6 +69,17 @@ def check(value: Any, schema: SchemaNode, *, path: str = "", old: Any = None) ->
         yield from _check_object(value, schema, path=path, old=old)
     elif isinstance(value, list):
         yield from _check_list(value, schema, path=path, old=old)
+
+
+def _fraction_causes(path: str, form: str) -> Iterator[Cause]:
+    """Yield what is said of a number with a fraction where the schema wants a whole one."""
+    if not form:
+        yield _type_cause(path, 0.5, wanted="integer")
+        return
+    text = f"{path} in body must be of type {form}: {_quoted('float64')}"
+    yield refusals.wrong_type(path, "float64", text=text)
+    text = f"Checked value must be of type integer with format {form} in {path}"
+    yield refusals.invalid_value("<nil>", "", text=text)
 
 
 def _type_cause(path: str, value: Any, *, wanted: str) -> Cause:
@@ -164,7 +178,7 @@ def _check_text(value: str, limits: Document, *, path: str) -> Iterator[Cause]:
     form = str(limits.get("format") or "")
     if form in FORMATS and not FORMATS[form](value):
         text = f"{path} in body must be of type {form}: {_quoted(value)}"
-        yield refusals.invalid_value(path, value, text=text)
+        yield refusals.wrong_type(path, value, text=text)
 
 
 def _check_number(value: float, limits: Document, *, path: str) -> Iterator[Cause]:

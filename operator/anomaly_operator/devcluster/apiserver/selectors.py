@@ -13,8 +13,9 @@ Test = Callable[[Document], bool]
 
 _SET_TERM = re.compile(r"^\s*(?P<key>[^\s!=<>,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)\s*$")
 _EQUAL_TERM = re.compile(
-    r"^\s*(?P<key>[^\s!=<>,()]+)\s*(?P<op>==|!=|=|>|<)\s*(?P<value>[^\s,()]*)\s*$"
+    r"^\s*(?P<key>[^\s!=<>,()]+)\s*(?P<op>==|!=|=|>|<)\s*(?P<value>[^\s!=<>,()]*)\s*$"
 )
+_DOUBLE_OPERATOR = re.compile(r"^\s*[^\s!=<>,()]+\s*(==|!=|=|>|<)\s*(?P<next>==|!=|=|>|<)")
 _KEY_TERM = re.compile(r"^\s*(?P<not>!?)\s*(?P<key>[^\s!=<>,()]+)\s*$")
 # Every kind can be selected by these two.
 COMMON_FIELDS = ("metadata.name", "metadata.namespace")
@@ -63,6 +64,10 @@ def parse_label_selector(text: str) -> tuple[Requirement, ...]:
             found.append(Requirement(match["key"], operator, (match["value"],)))
         elif match := _KEY_TERM.match(term):
             found.append(Requirement(match["key"], "!" if match["not"] else "exists"))
+        elif match := _DOUBLE_OPERATOR.match(term):
+            raise bad_request(
+                f"unable to parse requirement: found '{match['next']}', expected: identifier"
+            )
         else:
             raise bad_request(f"unable to parse requirement: found '{term.strip()}'")
     return tuple(found)

@@ -19,14 +19,18 @@ from anomaly_operator.devcluster.apiserver.bootstrap import bootstrap
 from anomaly_operator.devcluster.apiserver.catalog import Catalog
 from anomaly_operator.devcluster.apiserver.certificates import Authority, load_or_make_key
 from anomaly_operator.devcluster.apiserver.custom_resources import CustomResources
+from anomaly_operator.devcluster.apiserver.discovery import STATUS_VERBS
+from anomaly_operator.devcluster.apiserver.escalating import EscalationGuard
 from anomaly_operator.devcluster.apiserver.journal import Journal
 from anomaly_operator.devcluster.apiserver.node_proxy import NodeProxy
-from anomaly_operator.devcluster.apiserver.paths import parse_path
+from anomaly_operator.devcluster.apiserver.paths import is_true, parse_path
 from anomaly_operator.devcluster.apiserver.plain_handlers import plain
 from anomaly_operator.devcluster.apiserver.refusals import (
+    NoSuchPage,
     Refusal,
     method_not_allowed,
     no_such_path,
+    not_found,
 )
 from anomaly_operator.devcluster.apiserver.registry import Registry
 from anomaly_operator.devcluster.apiserver.resource_handlers import HANDLERS, Asked
@@ -85,7 +89,8 @@ class ApiServer:
         self.authority = Authority(data_dir / "pki")
         self.admin_token = _admin_token(data_dir / "admin.token")
         store = Store(Journal(data_dir / "objects.jsonl") if persist else None)
-        catalog, registry = Catalog(), Registry(store)
+        authorizer = Authorizer(store, enforce=enforce_rbac)
+        catalog, registry = Catalog(), Registry(store, EscalationGuard(authorizer))
         mint = TokenMint(load_or_make_key(data_dir / "pki" / "sa.key"), store)
         identity = self.authority.issue(
             "kubelet-client", "kube-apiserver-kubelet-client", groups=("system:masters",)
@@ -96,7 +101,7 @@ class ApiServer:
             registry=registry,
             mint=mint,
             authenticator=Authenticator(mint, {self.admin_token: ADMIN}),
-            authorizer=Authorizer(store, enforce=enforce_rbac),
+            authorizer=authorizer,
             nodes=NodeProxy(store, identity, self.authority.certificate),
         )
         self._roles = RoleAggregation(store)
@@ -184,8 +189,7 @@ class ApiServer:
             self._allow(user, Attributes(verb, path=request.path))
             return plain(self.state, request)
         kind = self.state.catalog.find(path.group, path.version, path.plural)
-        watching = request.query.get("watch") in {"true", "1"}
-        verb = path.verb(request.method, watch=watching)
+        verb = path.verb(request.method, watch=is_true(request.query.get("watch", "")))
         wanted = Attributes(
             verb, path.group, path.plural, path.subresource, path.namespace, path.name
         )
@@ -194,7 +198,7 @@ class ApiServer:
             wanted = Attributes(verb, "", "namespaces", path.subresource, path.name, path.name)
         self._allow(user, wanted)
         if kind is None:
-            raise no_such_path()
+            raise no_such_path() if self.state.catalog.is_builtin(path.group) else NoSuchPage
         return await self._dispatch(Asked(request, kind, path, user), verb)
 
     def _user(self, request: Any) -> User:
@@ -214,8 +218,11 @@ class ApiServer:
 
     async def _dispatch(self, asked: Asked, verb: str) -> web.StreamResponse:
         kind, path = asked.kind, asked.path
-        if kind.namespaced and not path.namespace and (path.name or verb == "create"):
-            raise no_such_path()
+        unplaced = kind.namespaced and not path.namespace
+        if unplaced and (path.name or verb in {"create", "deletecollection"}):
+            raise NoSuchPage if kind.is_custom else no_such_path()
+        if path.namespace and not kind.namespaced:
+            raise NoSuchPage if kind.is_custom else no_such_path()
         if kind.group in _REVIEW_GROUPS and verb == "create":
             return await review(self.state, asked)
         if path.subresource and path.subresource != "status":
@@ -223,13 +230,18 @@ class ApiServer:
         if path.subresource == "status" and not kind.has_status:
             raise no_such_path()
         handler = HANDLERS.get(verb)
-        if handler is None or verb not in kind.verbs or (verb == "create" and path.name):
+        whole = not path.subresource or verb in STATUS_VERBS
+        if verb not in kind.verbs or (verb == "create" and path.name):
+            whole = False
+        if handler is None or not whole:
             raise method_not_allowed(kind.plural, kind.group, verb=verb)
         return await handler(self.state, asked)
 
     async def _special(self, asked: Asked) -> web.StreamResponse:
         name, kind = asked.path.subresource, asked.kind
         if name not in kind.more_subresources and not (name == "scale" and kind.scale):
+            if kind.is_custom:
+                raise not_found(kind.plural, kind.group, name=asked.path.name)
             raise no_such_path()
         return await SPECIAL[name](self.state, asked)
 

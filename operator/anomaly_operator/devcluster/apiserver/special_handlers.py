@@ -19,7 +19,11 @@ from anomaly_operator.devcluster.apiserver.documents import (
 from anomaly_operator.devcluster.apiserver.json_patching import json_patch, merge_patch
 from anomaly_operator.devcluster.apiserver.resource_handlers import Asked
 from anomaly_operator.devcluster.apiserver.server_state import ServerState
-from anomaly_operator.devcluster.apiserver.tokens import DEFAULT_LIFE_S
+from anomaly_operator.devcluster.apiserver.tokens import (
+    DEFAULT_LIFE_S,
+    ISSUER,
+    SHORTEST_LIFE_S,
+)
 
 Handler = Callable[[ServerState, Asked], Awaitable[web.StreamResponse]]
 
@@ -35,7 +39,13 @@ async def token(state: ServerState, asked: Asked) -> web.StreamResponse:
     account = state.registry.get(asked.kind, asked.key).document
     body = await asked.body()
     spec = body.get("spec") or {}
-    bound = spec.get("boundObjectRef") or {}
+    life_s = spec.get("expirationSeconds") or DEFAULT_LIFE_S
+    if life_s < SHORTEST_LIFE_S:
+        text = "may not specify a duration less than 10 minutes"
+        cause = refusals.invalid_value("spec.expirationSeconds", life_s, text=text)
+        raise refusals.invalid("TokenRequest", "authentication.k8s.io", name="", causes=[cause])
+    spec = {"audiences": [ISSUER], "boundObjectRef": None} | spec | {"expirationSeconds": life_s}
+    bound = spec["boundObjectRef"] or {}
     pod: Document | None = None
     if bound.get("kind") == "Pod":
         stored = state.store.get("/pods", (asked.path.namespace, str(bound.get("name"))))
@@ -50,8 +60,8 @@ async def token(state: ServerState, asked: Asked) -> web.StreamResponse:
             raise refusals.conflict("pods", "", name=str(bound.get("name")), why=why)
     minted, expires = state.mint.issue(
         account,
-        audiences=spec.get("audiences") or (),
-        life_s=int(spec.get("expirationSeconds") or DEFAULT_LIFE_S),
+        audiences=spec["audiences"],
+        life_s=life_s,
         bound_pod=pod,
     )
     answer = {
@@ -60,9 +70,10 @@ async def token(state: ServerState, asked: Asked) -> web.StreamResponse:
         "metadata": {
             "name": asked.path.name,
             "namespace": asked.path.namespace,
+            "uid": account["metadata"]["uid"],
             "creationTimestamp": now_text(),
         },
-        "spec": {"expirationSeconds": DEFAULT_LIFE_S, "boundObjectRef": None} | spec,
+        "spec": spec,
         "status": {"token": minted, "expirationTimestamp": expires},
     }
     return answers.json_answer(answer, status=201)

@@ -33,8 +33,8 @@ def table(
         row: Document = {"cells": [column.cell(document) for column in kind.columns]}
         if include == "Object":
             row["object"] = document
-        elif include != "None":
-            row["object"] = partial(document)
+        else:
+            row["object"] = None if include == "None" else partial(document)
         rows.append(row)
     return {
         "kind": "Table",

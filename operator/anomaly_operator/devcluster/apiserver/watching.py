@@ -11,12 +11,20 @@ from typing import Any
 from anomaly_operator.devcluster.apiserver.conversion import to_served
 from anomaly_operator.devcluster.apiserver.documents import Document, encode
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo
-from anomaly_operator.devcluster.apiserver.refusals import Refusal, bad_request, expired
+from anomaly_operator.devcluster.apiserver.paths import is_true
+from anomaly_operator.devcluster.apiserver.refusals import (
+    Refusal,
+    bad_request,
+    expired,
+    forbidden_field,
+    invalid_options,
+)
 from anomaly_operator.devcluster.apiserver.selectors import Test
 from anomaly_operator.devcluster.apiserver.storage import Change, Store, Stored, Subscription
 
 # As the real server: about once a minute, so clients can resume from a recent revision.
 BOOKMARK_EVERY_S = 60.0
+BOOKMARK_BEFORE_END_S = 2.0
 # A real server draws 30..60 minutes where the client names no time.
 DEFAULT_TIMEOUT_S = 1800
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
@@ -40,24 +48,37 @@ class WatchOptions:
         send = query.get("sendInitialEvents")
         match = query.get("resourceVersionMatch")
         if send is not None and match != "NotOlderThan":
-            raise bad_request(
-                "resourceVersionMatch: Forbidden: sendInitialEvents requires setting "
-                "resourceVersionMatch to NotOlderThan"
+            raise _forbidden_match(
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
             )
         if send is None and match:
-            raise bad_request(
-                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch "
-                "unless sendInitialEvents is provided"
+            raise _forbidden_match(
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
             )
         seconds = query.get("timeoutSeconds") or "0"
         if not seconds.removeprefix("-").isdecimal():
             raise bad_request(f'strconv.ParseInt: parsing "{seconds}": invalid syntax')
+        version = query.get("resourceVersion", "")
+        if version and not version.isdigit():
+            raise Refusal(500, "", message=wrong_version(version))
         return cls(
-            resource_version=query.get("resourceVersion", ""),
+            resource_version=version,
             timeout_s=float(seconds),
-            bookmarks=query.get("allowWatchBookmarks") in {"true", "1"},
-            send_initial=None if send is None else send in {"true", "1"},
+            bookmarks=is_true(query.get("allowWatchBookmarks", "")),
+            send_initial=None if send is None else is_true(send),
         )
+
+
+def wrong_version(text: str) -> str:
+    """Return what is said of a resource version that is no number."""
+    return (
+        f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": '
+        "invalid syntax"
+    )
+
+
+def _forbidden_match(text: str) -> Refusal:
+    return invalid_options("ListOptions", forbidden_field("resourceVersionMatch", text))
 
 
 class Watch:
@@ -99,7 +120,7 @@ class Watch:
         ends = time.monotonic() + (
             self._options.timeout_s or DEFAULT_TIMEOUT_S * random.uniform(1, 2)  # noqa: S311
         )
-        bookmark_at = time.monotonic() + BOOKMARK_EVERY_S
+        bookmark_at = self._next_bookmark(ends)
         while (left := ends - time.monotonic()) > 0 and not self._subscription.closed:
             wait = min(left, bookmark_at - time.monotonic()) if self._options.bookmarks else left
             changes = await self._subscription.wait(max(wait, 0.0))
@@ -107,13 +128,17 @@ class Watch:
             if changes:
                 self._revision = changes[-1].revision
             elif self._options.bookmarks and time.monotonic() >= bookmark_at:
-                bookmark_at = time.monotonic() + BOOKMARK_EVERY_S
+                bookmark_at = self._next_bookmark(ends)
                 self._revision = self._store.revision
                 sent.append(self._bookmark())
             if sent:
                 yield b"".join(sent)
-        if self._options.bookmarks and not self._subscription.closed:
-            yield self._bookmark()
+
+    def _next_bookmark(self, ends: float) -> float:
+        """Return when the next bookmark is due: every minute, and once shortly before the end."""
+        now = time.monotonic()
+        last = ends - BOOKMARK_BEFORE_END_S
+        return min(now + BOOKMARK_EVERY_S, last) if last > now else now + BOOKMARK_EVERY_S
 
     def _initial_or_error(self) -> tuple[list[bytes], bool]:
         try:
@@ -138,8 +163,6 @@ class Watch:
         return self._since(asked)
 
     def _since(self, asked: str) -> list[bytes]:
-        if not asked.isdigit():
-            raise bad_request(f'Invalid value: "{asked}": invalid resource version')
         table = self._store.table(self._kind.store)
         since = int(asked)
         if since < table.compacted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomaly_operator.devcluster.apiserver.refusals import bad_request
+from anomaly_operator.devcluster.apiserver.refusals import invalid_options, not_supported
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class User:
     extra: dict[str, list[str]] = field(default_factory=dict)
 
 
+_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 SYSTEM = User("system:apiserver", ("system:masters", "system:authenticated"))
 
@@ -35,16 +36,21 @@ class WriteOptions:
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
-    def parse(cls, query: Any, *, user: User, agent: str, subresource: str = "") -> WriteOptions:
-        """Read the options of a request; without fieldManager the user agent's first word is it."""
+    def parse(
+        cls, query: Any, *, user: User, agent: str, kind: str, subresource: str = ""
+    ) -> WriteOptions:
+        """Read the options of a request; without fieldManager the user agent's first word is it.
+
+        ``kind`` is what they are called: ``CreateOptions``, ``UpdateOptions`` or ``PatchOptions``.
+        """
         dry_run = query.getall("dryRun", [])
         if any(value != "All" for value in dry_run):
-            raise bad_request(f'Unsupported value: "{dry_run[0]}": supported values: "All"')
+            cause = not_supported("dryRun", dry_run, supported=("All",))
+            raise invalid_options(kind, cause)
         validation = query.get("fieldValidation") or "Warn"
-        if validation not in {"Ignore", "Warn", "Strict"}:
-            raise bad_request(
-                f'fieldValidation: Unsupported value: "{validation}": '
-                'supported values: "Ignore", "Strict", "Warn"'
+        if validation not in _VALIDATIONS:
+            raise invalid_options(
+                kind, not_supported("fieldValidation", validation, supported=_VALIDATIONS)
             )
         manager = query.get("fieldManager") or agent.split("/", maxsplit=1)[0] or "unknown"
         return cls(

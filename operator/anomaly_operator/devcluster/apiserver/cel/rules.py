@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from anomaly_operator.devcluster.apiserver.cel import compiling
@@ -13,6 +13,13 @@ from anomaly_operator.devcluster.apiserver.schema_checks import json_type
 from anomaly_operator.devcluster.apiserver.schema_nodes import SchemaNode
 
 _ROOT = "<nil>"
+_BLOCKING = {
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+}
 _PREFIXES = {
     "FieldValueForbidden": "Forbidden: {text}",
     "FieldValueRequired": "Required value: {text}",
@@ -27,6 +34,23 @@ def has_rules(schema: SchemaNode) -> bool:
         return True
     inner = [*schema.properties.values(), schema.items, schema.additional]
     return any(each is not None and not each.loose and has_rules(each) for each in inner)
+
+
+def rules_after(
+    causes: Sequence[Cause], new: Document, schema: SchemaNode, *, old: Document | None
+) -> Iterator[Cause]:
+    """Yield what the rules say, unless what was found before makes them meaningless."""
+    if not has_rules(schema):
+        return
+    if any(cause.reason in _BLOCKING for cause in causes):
+        yield Cause(
+            _ROOT,
+            "FieldValueInvalid",
+            "Invalid value: null: some validation rules were not checked because the object was "
+            "invalid; correct the existing errors to complete validation",
+        )
+    else:
+        yield from rule_causes(new, schema, old=old)
 
 
 def rule_causes(new: Document, schema: SchemaNode, *, old: Document | None) -> Iterator[Cause]:
@@ -98,7 +122,8 @@ def _node_causes(
             holds = compiling.evaluate(expression, values, optional_old=optional)
         except compiling.RuleError as problem:
             text = f"{problem} evaluating rule: {_label(rule)}"
-            yield _cause(rule, path, value=printed, text=text)
+            brief = json_type(printed) if isinstance(printed, dict | list) else printed
+            yield _cause(rule, path, value=brief, text=text)
             continue
         if holds is not True and (about_change or not ratchet):
             yield _cause(rule, path, value=printed, text=_message(rule, values))
@@ -125,5 +150,7 @@ def _cause(rule: Document, path: str, *, value: Any, text: str) -> Cause:
     inner = str(rule.get("fieldPath") or "")
     place = f"{path}{inner}".lstrip(".") if inner else path
     reason = str(rule.get("reason") or "FieldValueInvalid")
+    if isinstance(value, dict | list) and reason == "FieldValueInvalid":
+        return Cause(place or _ROOT, reason, f"Invalid value: {text}")
     printed = shown(json_type(value) if isinstance(value, dict | list) else value)
     return Cause(place or _ROOT, reason, _PREFIXES[reason].format(value=printed, text=text))
