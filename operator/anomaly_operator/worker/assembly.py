@@ -32,7 +32,8 @@ from anomaly_operator.adapters.results_store import ResultsStore
 from anomaly_operator.adapters.settings import analysis_settings
 from anomaly_operator.adapters.snapshot_store import open_snapshot_store
 from anomaly_operator.api.job import WorkerJob
-from anomaly_operator.engine.engine import Engine
+from anomaly_operator.api.v1alpha1.analysis import EVENTS_METRIC
+from anomaly_operator.engine.together import JointEngine
 from anomaly_operator.errors import Problem, SpecError
 from anomaly_operator.ports import (
     Announcer,
@@ -140,7 +141,7 @@ def assemble(
         figures=exposition,
         status=status,
         announcer=announcer,
-        engines=EngineFactory(create=Engine, restore=Engine.restore),
+        engines=EngineFactory(create=JointEngine.create, restore=JointEngine.restore),
         translate=translator(source),
         read_job=lambda: _read(options.job),
         share=Share(options.shard, job.shards),
@@ -240,6 +241,18 @@ def _tellers(options: Options, clock: Clock, *, job: WorkerJob) -> tuple[StatusR
 
 
 def open_source(job: WorkerJob) -> MetricSource:
+    """Open what the MetricSource describes, and Kubernetes Events where a detector is over them."""
+    over_events = [detector.metric == EVENTS_METRIC for detector in job.spec.detectors]
+    if not any(over_events) or job.source.spec.table is not None:
+        return open_metrics(job)
+    from anomaly_operator.adapters.pods import Directory  # noqa: PLC0415
+    from anomaly_operator.adapters.sources.events import EventSource, WithEvents  # noqa: PLC0415
+
+    events = EventSource(Kube.connect(), Directory(Kube.connect()))
+    return WithEvents(open_metrics(job), events, only_events=all(over_events))
+
+
+def open_metrics(job: WorkerJob) -> MetricSource:
     """Open what the MetricSource describes; each kind's libraries are loaded only where used."""
     name, spec = job.source.name, job.source.spec
     credentials = Path(job.source.credentials_path) if job.source.credentials_path else None

@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.bucketing import Bucketing, BucketingSettings, SampleCounts
+from anomaly_operator.engine.categorizing import Categorizer
 from anomaly_operator.engine.contract import Block, DetectorSettings
+from anomaly_operator.engine.event_buckets import MESSAGE, EventBuckets, EventSettings
 from anomaly_operator.engine.identity import KNOWN, place
+from anomaly_operator.engine.together import is_over_events
 from anomaly_operator.ports import (
     Coverage,
     MetricSource,
@@ -68,14 +71,33 @@ class Gathering:
         self._labels = tuple(sorted({one for one in fields if one and one not in KNOWN}))
         self._staleness_s = max(_STALENESS_S, _STALE_STEPS * settings.step_s)
         self._detectors = settings.analysis.detectors
-        self._bucketings = {
-            each.index: Bucketing(self._bucketing_settings(each, settings.span_s), start_s)
+        categorization = settings.job.spec.per_partition_categorization
+        self.categorizer = Categorizer(
+            per_partition=categorization.enabled, stop_on_warn=categorization.stop_on_warn
+        )
+        self._first_events = min(
+            (each.index for each in self._detectors if is_over_events(each)), default=-1
+        )
+        self._bucketings: dict[int, Bucketing | EventBuckets] = {
+            each.index: EventBuckets(
+                self._event_settings(each, settings), start_s, self.categorizer
+            )
+            if is_over_events(each)
+            else Bucketing(self._bucketing_settings(each, settings.span_s), start_s)
             for each in self._detectors
         }
-        self._through_s = {each.index: start_s - self._staleness_s for each in self._detectors}
+        self._through_s = {
+            each.index: start_s if is_over_events(each) else start_s - self._staleness_s
+            for each in self._detectors
+        }
         self._ours: dict[tuple[int, tuple[tuple[str, str], ...]], bool] = {}
         self.coverage: dict[int, tuple[Coverage, ...]] = {}
         self.history = source.keeps_history()
+
+    def follow(self, settings: JobSettings) -> None:
+        """Take over what gathering reads of live settings."""
+        categorization = settings.job.spec.per_partition_categorization
+        self.categorizer.stop_on_warn = categorization.stop_on_warn
 
     def read(self, detector_index: int, through_s: float) -> SamplesEntry | None:
         """Ask for what is new up to a time; None where nothing can be. Raises SourceUnavailable."""
@@ -160,13 +182,26 @@ class Gathering:
                 if name.startswith(prefix)
             }
             kept = self._bucketings[detector.index].settings
-            self._bucketings[detector.index] = Bucketing.restore(kept, own)
+            self._bucketings[detector.index] = (
+                EventBuckets.restore(kept, own, self.categorizer)
+                if isinstance(kept, EventSettings)
+                else Bucketing.restore(kept, own)
+            )
             self._through_s[detector.index] = through_s
 
     def skip_to(self, time_s: float) -> None:
         """Forget what was not read before a time: a source without history cannot be asked."""
         for index, through_s in self._through_s.items():
             self._through_s[index] = max(through_s, time_s)
+
+    def _event_settings(self, detector: DetectorSettings, settings: JobSettings) -> EventSettings:
+        return EventSettings(
+            detector_index=detector.index,
+            span_s=settings.span_s,
+            partition_field=detector.partition_field,
+            retire_s=settings.analysis.prune_window_s,
+            first=detector.index == self._first_events,
+        )
 
     def _bucketing_settings(self, detector: DetectorSettings, span_s: float) -> BucketingSettings:
         metric = self._source.catalogue().get(detector.metric)
@@ -202,6 +237,8 @@ class Gathering:
         )
 
     def _is_ours(self, detector: DetectorSettings, labels: Mapping[str, str]) -> bool:
+        if is_over_events(detector) and MESSAGE not in labels:
+            return True  # that a time was watched is everybody's to know
         if not allowed(self._scope, labels):
             return False
         if self._share.shards == 1:
@@ -210,10 +247,18 @@ class Gathering:
         if key not in self._ours:
             if len(self._ours) > _REMEMBERED:
                 self._ours.clear()
-            series = place(labels, detector.by, detector.partition_field).key
-            owner = shard_of(series.partition, series.family, self._share.shards)
+            owner = self._owner(detector, labels)
             self._ours[key] = owner == self._share.shard
         return self._ours[key]
+
+    def _owner(self, detector: DetectorSettings, labels: Mapping[str, str]) -> int:
+        if is_over_events(detector):
+            # Categories are learnt in one place: a shard for each partition that has its own.
+            if not self.categorizer.per_partition:
+                return 0
+            return shard_of(labels.get(detector.partition_field, ""), "", self._share.shards)
+        series = place(labels, detector.by, detector.partition_field).key
+        return shard_of(series.partition, series.family, self._share.shards)
 
 
 _REMEMBERED = 500_000  # label sets whose shard is remembered; pods come and go for months

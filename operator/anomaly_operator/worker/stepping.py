@@ -135,6 +135,7 @@ class Stepper:
             self.engine = self.parts.engines.restore(settings.analysis, arrays)
         else:
             self.engine.update(settings.analysis)
+        self.gathering.follow(settings)
         self.settings = settings
         self.state.job_json = settings.job_json
         self.narrator.settings = settings
