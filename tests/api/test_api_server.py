@@ -1,7 +1,7 @@
-"""The same tables against an API server with the generated CRDs: the stand-in, or a real one.
+"""The same tables against API servers with the generated CRDs: the stand-in, and a real one.
 
-With ``KUBEBUILDER_ASSETS`` the server is a real kube-apiserver; where the two differ, the stand-in
-is wrong.
+The real one is a kube-apiserver from ``KUBEBUILDER_ASSETS``; where the two differ, the stand-in is
+wrong.
 """
 
 from __future__ import annotations
@@ -20,25 +20,34 @@ from tests.api.test_updates import UPDATES
 from tests.api.test_validation import CASES
 from tests.support.kube_apiserver import assets, running_kube_apiserver
 
-pytestmark = pytest.mark.xdist_group("api-server")
+
+@contextmanager
+def _stand_in(folder: Path) -> Iterator[Path]:
+    with running_apiserver(folder, persist=False) as running:
+        yield running.kubeconfig
 
 
 @contextmanager
-def _kubeconfig(folder: Path) -> Iterator[Path]:
+def _real(folder: Path) -> Iterator[Path]:
     programs = assets()
     if programs is None:
-        with running_apiserver(folder, persist=False) as running:
-            yield running.kubeconfig
-    else:
-        with running_kube_apiserver(programs, folder) as kubeconfig:
-            yield kubeconfig
+        pytest.skip("no real API server: KUBEBUILDER_ASSETS is not set")
+    with running_kube_apiserver(programs, folder) as kubeconfig:
+        yield kubeconfig
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(_stand_in, id="stand-in", marks=pytest.mark.xdist_group("api-stand-in")),
+        pytest.param(_real, id="kube-apiserver", marks=pytest.mark.xdist_group("api-real")),
+    ],
+)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """Run a server with the CRDs, once for all cases."""
-    folder = tmp_path_factory.mktemp("apiserver")
-    with _kubeconfig(folder) as kubeconfig:
+    with request.param(tmp_path_factory.mktemp("apiserver")) as kubeconfig:
         server = Server(kubeconfig)
         try:
             server.install()
