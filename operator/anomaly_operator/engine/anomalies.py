@@ -56,7 +56,7 @@ def familiar_p(c: NDArray[np.float64], z: float) -> float:
     size = c[LONG_SIZE] if long_run else c[SHORT_SIZE]
     mean = (size + PRIOR_EVENTS * SIZE_PRIOR) / (count + PRIOR_EVENTS)
     rate = (count - FREE) / min(max(c[COUNT], 100.0), MEMORY)
-    return rate * math.exp(-math.log(z / LOUD) / mean)
+    return float(rate * math.exp(-math.log(z / LOUD) / mean))
 
 
 @inlined

@@ -20,14 +20,37 @@ from anomaly_operator.engine.layout import (
     BOOST,
     CLASSES,
     LEVEL,
+    PHASE,
+    PHASE_EARLY,
     RATES,
     RECENT,
     RECENT_SIZE,
+    REF_SPREAD,
+    SCALE_SHIFT,
     SHIFT,
     SLOPE,
+    SPREAD_LOW,
+    SPREAD_UP,
     WIDEN,
 )
 
+# Bits of a bucket's notes.
+NOTE_SHIFT = 1
+NOTE_ACCEPTED = 2
+NOTE_RHYTHM_FOUND = 4
+NOTE_RHYTHM_LOST = 8
+NOTE_TIME_SHIFT = 16
+NOTE_SCALE = 32
+NOTE_VARIANCE = 64  # judged with a wider spread than usual at this time of day
+
+HOUR_S = 3600.0
+PHASE_RATE = 1.0 / 24.0
+PHASE_CLIP = 6.0  # spreads
+PHASE_WORSE = 4.0  # variances by which the rhythm must fail as it stands ...
+PHASE_BETTER = 0.3  # ... and share of that error an hour's shift must leave
+SCALE_RATE = 1.0 / 96.0
+SCALE_MEAN = 0.8  # mean |z| of an ordinary series
+SCALE_ODD = 1.7  # mean |z| from which the spread has changed
 OFF = 3.0  # spreads off the slow level that count as evidence
 STILL = 2.0  # mean spreads of movement about the recent level that count as standing still
 RECENT_RATE = 0.2
@@ -74,6 +97,53 @@ def accept_level(c: NDArray[np.float64]) -> None:
         c[BAND + b] = 0.0
     c[RECENT] = 0.0
     c[SHIFT] = 0.0
+
+
+@inlined
+def learn_phase(
+    c: NDArray[np.float64],
+    day: NDArray[np.float32],
+    slot: int,
+    hour_slots: int,
+    y: float,
+    sigma: float,
+    weight: float,
+) -> int:
+    """Ask whether the rhythm fits an hour early or late, as it does when clocks change."""
+    slots = len(day)
+    level = c[LEVEL + RATES + RATES - 2]
+    best = 0
+    for k in range(3):
+        other = day[(slot + (k - 1) * hour_slots + slots) % slots]
+        if math.isnan(other):
+            return 0
+        e = min(abs(y - level - other), PHASE_CLIP * sigma) / sigma
+        c[PHASE_EARLY + k] += weight * PHASE_RATE * (e * e - c[PHASE_EARLY + k])
+        if c[PHASE_EARLY + k] < c[PHASE_EARLY + best]:
+            best = k
+    kept = c[PHASE_EARLY + 1]
+    if best == 1 or kept < PHASE_WORSE or c[PHASE_EARLY + best] > PHASE_BETTER * kept:
+        return 0
+    c[PHASE] += (best - 1) * HOUR_S
+    for k in range(3):
+        c[PHASE_EARLY + k] = 1.0
+    return NOTE_TIME_SHIFT
+
+
+@inlined
+def learn_scale_change(c: NDArray[np.float64], z: float, weight: float) -> int:
+    """Widen the spread at once when residuals have been larger for long, on both sides alike."""
+    if c[SCALE_SHIFT] == 0.0:
+        c[SCALE_SHIFT] = SCALE_MEAN
+    c[SCALE_SHIFT] += weight * SCALE_RATE * (min(abs(z), 4.0) - c[SCALE_SHIFT])
+    if c[SCALE_SHIFT] < SCALE_ODD or c[SHIFT] != 0.0:
+        return 0
+    wider = c[SCALE_SHIFT] / SCALE_MEAN
+    c[SPREAD_UP] *= wider
+    c[SPREAD_LOW] *= wider
+    c[REF_SPREAD] *= wider
+    c[SCALE_SHIFT] = SCALE_MEAN
+    return NOTE_SCALE
 
 
 def reopen(c: NDArray[np.float64], widen: float) -> None:

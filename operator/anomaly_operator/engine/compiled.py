@@ -28,15 +28,14 @@ def compiled(function: F) -> F:
     texts = sorted(inspect.getsource(sys.modules[name]) for name in _sources)
     # The cache looks only at the kernel's own file; its name must tell of the parts' files too.
     function.__qualname__ += f"_{zlib.crc32(''.join(texts).encode()):08x}"
-    options = {"nogil": True, "error_model": "numpy", "fastmath": False}
     try:
-        kernel = numba.njit(cache=True, **options)(function)
+        kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # no place to keep the code: a read-only image with an unwritable home
-        kernel = numba.njit(**options)(function)
+        kernel = numba.njit(nogil=True, error_model="numpy")(function)
     return cast("F", kernel)
 
 
 def inlined(function: F) -> F:
     """Compile a building block of kernels; it has no cache of its own."""
     _sources.add(function.__module__)
-    return cast("F", numba.njit(nogil=True, error_model="numpy", fastmath=False)(function))
+    return cast("F", numba.njit(nogil=True, error_model="numpy")(function))

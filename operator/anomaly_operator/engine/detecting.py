@@ -39,6 +39,7 @@ from anomaly_operator.engine.layout import (
     slots_of,
 )
 from anomaly_operator.engine.memory import KEY_BYTES, MemoryLimit, roomy
+from anomaly_operator.engine.renormalising import Ranking
 from anomaly_operator.engine.rules import rule_arrays, window_arrays, windows_active
 from anomaly_operator.engine.scoring import score_rows
 from anomaly_operator.engine.slots import SlotTable
@@ -102,6 +103,7 @@ class DetectorModel:
         self._partition_index: dict[str, int] = {}
         self.joint = np.zeros((0, 3))
         self.pool, self.tail_scale = pooled(np.zeros(TAIL_BINS))
+        self.ranking = Ranking()
         self.rollouts: dict[tuple[str, str], int] = {}
         self._views: WeakKeyDictionary[SeriesSet, SetView] = WeakKeyDictionary()
         self._restarts = any(word in settings.metric.lower() for word in _RESTARTING)
@@ -115,7 +117,7 @@ class DetectorModel:
 
     def held_bytes(self) -> int:
         """Bytes of arrays and of the table of keys."""
-        arrays = sum(array.nbytes for array in self.state.arrays())
+        arrays = sum(int(array.nbytes) for array in self.state.arrays())
         return arrays + self.joint.nbytes + KEY_BYTES * self.table.used()
 
     def refresh_pool(self) -> None:
@@ -185,11 +187,12 @@ class DetectorModel:
     ) -> None:
         """Judge and learn ``values`` (T, S), buckets ``first`` and on, into ``out``."""
         view = self.view(block.series, analysis)
+        offset_s = block.start_s - round(block.start_s / self._span_s) * self._span_s
         arrivals = self._arrivals(view, values, 0)
         begin = 0
         while arrivals:
             now = arrivals[0][0]
-            self._run(view, first, values, begin, now, analysis, out)
+            self._run(view, first, values, begin, now, analysis, out, offset_s)
             begin = now
             while arrivals and arrivals[0][0] == now:
                 column = heapq.heappop(arrivals)[1]
@@ -207,7 +210,7 @@ class DetectorModel:
                     back = np.flatnonzero(np.isfinite(values[now + 1 :, lost]))
                     if len(back):
                         heapq.heappush(arrivals, (now + 1 + int(back[0]), lost))
-        self._run(view, first, values, begin, len(values), analysis, out)
+        self._run(view, first, values, begin, len(values), analysis, out, offset_s)
 
     def _arrivals(self, view: SetView, values: Floats, start: int) -> list[tuple[int, int]]:
         """Heap of (bucket, column) at which series without a row first have a value."""
@@ -230,6 +233,7 @@ class DetectorModel:
         end: int,
         analysis: AnalysisSettings,
         out: Stretch,
+        block_offset_s: float,
     ) -> None:
         if begin == end:
             return
@@ -237,15 +241,21 @@ class DetectorModel:
         part = slice(begin, end)
         active = np.zeros((len(analysis.windows), end - begin), dtype=bool)
         if analysis.windows:
-            starts = (first + np.arange(begin, end)) * self._span_s
+            steps = np.arange(first + begin, first + end, dtype=np.float64)
+            starts = steps * self._span_s + block_offset_s
             active = windows_active(analysis.windows, starts, self._span_s)
+        state = self.state
         advance_rows(
-            *self.state.arrays(),
+            state.core,
+            state.daily,
+            state.daily_spread,
+            state.weekly,
+            state.surprise,
             view.rows,
             values[part],
             first + begin,
             self._span_s,
-            0.0,
+            block_offset_s,
             _SIDES[settings.side],
             settings.non_negative,
             settings.resolution,
@@ -281,7 +291,7 @@ class DetectorModel:
         held_elsewhere: int,
         annotations: list[Annotation],
     ) -> int:
-        """Find or make a row for a series that has none; answers the column that lost its row, or -1."""
+        """Find or make a row for a series without; answers the column that lost its, or -1."""
         key = block.series.keys[column]
         family = self.table.family_rows(key)
         lost = -1
@@ -347,6 +357,7 @@ class DetectorModel:
     ) -> None:
         """One annotation a family and rollout, not one a pod."""
         key = block.series.keys[column]
+        offset_s = block.start_s - round(block.start_s / self._span_s) * self._span_s
         family = (key.partition, key.family)
         last = self.rollouts.get(family, -(10**12))
         self.rollouts[family] = bucket
@@ -354,8 +365,8 @@ class DetectorModel:
             return
         annotations.append(
             Annotation(
-                timestamp_s=bucket * self._span_s,
-                end_timestamp_s=(bucket + 1) * self._span_s,
+                timestamp_s=bucket * self._span_s + offset_s,
+                end_timestamp_s=(bucket + 1) * self._span_s + offset_s,
                 event="rollout",
                 detector_index=self.settings.index,
                 series=key,
@@ -373,6 +384,7 @@ class DetectorModel:
             self._span_s,
             self.settings.min_deviation_absolute,
             self.settings.min_deviation_relative,
+            self.ranking.correction,
             self.joint,
             out.score,
             out.crowd,

@@ -85,7 +85,7 @@ class Engine:
         while begin < buckets:
             end = min(begin + STRETCH - (first + begin) % STRETCH, buckets)
             if (first + begin) // STRETCH != (self.next_index - 1) // STRETCH:
-                self._between_stretches(first + begin)
+                self._between_stretches(first + begin, collected)
             self._stretch(blocks, outs, begin=begin, end=end, first=first, collected=collected)
             self.next_index = max(self.next_index, first + end)
             begin = end
@@ -145,13 +145,17 @@ class Engine:
     def _held(self) -> int:
         return sum(model.held_bytes() for model in self.models.values())
 
-    def _between_stretches(self, index: int) -> None:
+    def _between_stretches(self, index: int, collected: _Collected) -> None:
         """What happens at fixed bucket numbers: shared records refreshed, stale rows pruned."""
         share = self.limit.prune_share(self._held())
         window = share * self.settings.prune_window_s / self.settings.span_s
         for model in self.models.values():
             self.limit.pruned += model.prune(index - window)
             model.refresh_pool()
+            oldest_s = index * self.settings.span_s - self.settings.renormalization_window_s
+            model.ranking.refresh(partitions=len(model.partitions), oldest_s=oldest_s)
+            if self.settings.renormalization_window_s > 0.0:
+                collected.rescores += model.ranking.rescores(model.settings.index)
 
     def _stretch(
         self,
@@ -185,19 +189,23 @@ class Engine:
                 annotations=collected.annotations,
             )
             model.score(view, values, out)
-            at = first + begin
-            collected.muted += withheld(out, block, values, first=at, analysis=self.settings)
+            at_s = block.start_s + begin * span
+            collected.muted += withheld(out, block, values, start_s=at_s, analysis=self.settings)
             for t, item in records_of(
                 out,
                 block,
                 values,
                 view.partition,
-                first=at,
+                start_s=at_s,
                 settings=model.settings,
+                correction=model.ranking.correction,
                 analysis=self.settings,
             ):
                 evidence[t].append(item)
-            collected.annotations += annotations_of(out, block, first=at, span_s=span)
+                if self.settings.renormalization_window_s > 0.0:
+                    model.ranking.claims.append(item.claim())
+            collected.annotations += annotations_of(out, block, start_s=at_s, span_s=span)
+            model.ranking.learn(out.bucket_period, out.crowd, span / 86400.0)
             counts += np.nansum(block.counts[begin:end], axis=1)
             period = out.bucket_period
             if len(model.partitions):
@@ -205,11 +213,12 @@ class Engine:
             for t, k in np.argwhere(period >= WARNING_AT).tolist():
                 name = model.partitions[k]
                 periods[t][name] = max(periods[t].get(name, NOTHING), float(period[t, k]))
-        self._conclude(first + begin, evidence, periods, whole, counts, collected)
+        start_s = blocks[0].start_s + begin * span
+        self._conclude(start_s, evidence, periods, whole, counts, collected)
 
     def _conclude(
         self,
-        first: int,
+        start_s: float,
         evidence: Sequence[Sequence[Evidence]],
         periods: Sequence[Mapping[str, float]],
         whole: NDArray[np.float64],
@@ -218,7 +227,7 @@ class Engine:
     ) -> None:
         """Bucket results and influencers, bucket by bucket, once all detectors have spoken."""
         span = self.settings.span_s
-        starts = (first + np.arange(len(evidence))) * span
+        starts = start_s + np.arange(len(evidence), dtype=np.float64) * span
         windows = self.settings.windows
         active = windows_active(windows, starts, span) if windows else None
         for t, items in enumerate(evidence):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anomaly_operator.engine.contract import InfluencerResult, Record
+from anomaly_operator.engine.renormalising import Claim
 from anomaly_operator.engine.scoring import LN10, score_of
 
 LEAST_SHARE = 0.4
@@ -21,7 +22,17 @@ class Evidence:
     """One record's part in its bucket."""
 
     record: Record
-    period: float
+    period: float  # log10 of days, as told
+    claimed: float | None = None  # before history corrected it; None where nothing does
+
+    def claim(self) -> Claim:
+        """What rescoring must remember of it."""
+        return Claim(
+            self.record.timestamp_s,
+            self.record.series,
+            self.period if self.claimed is None else self.claimed,
+            self.record.record_score,
+        )
 
 
 def influencers_of(

@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.anomalies import FADE, LOUD, familiar_p, learn_event
-from anomaly_operator.engine.changes import learn_shift
+from anomaly_operator.engine.changes import (
+    NOTE_RHYTHM_FOUND,
+    NOTE_RHYTHM_LOST,
+    NOTE_VARIANCE,
+    learn_phase,
+    learn_scale_change,
+    learn_shift,
+)
 from anomaly_operator.engine.compiled import compiled, inlined
 from anomaly_operator.engine.horizons import band_spread_prior, judge_bands, learn_bands
 from anomaly_operator.engine.layout import (
@@ -57,9 +64,9 @@ from anomaly_operator.engine.rhythm import (
     JITTER,
     MOVE_CLIP,
     SPREAD_GAIN,
-    WEEKLY_GAIN_FLOOR,
     WEEK_DOUBT,
     WEEK_STEPS,
+    WEEKLY_GAIN_FLOOR,
     learn_slot,
     learn_slot_spread,
     learn_week,
@@ -96,16 +103,7 @@ CLOCK_SPAN_S = 300.0  # bucket spans from which a series must have seen days to 
 LOUD_GAIN = 0.3  # of the usual step, for what an anomaly teaches the day's shape
 WIDEN_KEPT = 0.88  # of the extra spread, from bucket to bucket
 RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
-FULL_SURPRISE = 10.0  # -ln p up to which a bucket fully enters the record of surprises
-
-# Bits of ``notes``.
-NOTE_SHIFT = 1
-NOTE_ACCEPTED = 2
-NOTE_RHYTHM_FOUND = 4
-NOTE_RHYTHM_LOST = 8
-NOTE_TIME_SHIFT = 16
-NOTE_SCALE = 32
-NOTE_VARIANCE = 64  # judged with a wider spread than usual at this time of day
+FULL_SURPRISE = 13.0  # -ln p up to which a bucket fully enters the record of surprises
 
 
 @inlined
@@ -132,7 +130,7 @@ def start_row(c: NDArray[np.float64], y: float, index: float, resolution: float)
 
 @inlined
 def start_class(c: NDArray[np.float64], klass: int, level: float) -> None:
-    """A rhythm becomes usable: its trackers start at ``level`` with a little worse than proven error."""
+    """A rhythm becomes usable: its trackers start with a little more than the proven error."""
     below = klass - 1
     for k in range(RATES):
         c[LEVEL + klass * RATES + k] = level if klass == 1 else c[LEVEL + below * RATES + k]
@@ -168,7 +166,7 @@ def advance_rows(
     values: NDArray[np.float64],
     first_index: int,
     span_s: float,
-    week_offset_s: float,
+    offset_s: float,
     side: int,
     non_negative: bool,
     resolution: float,
@@ -205,6 +203,7 @@ def advance_rows(
     per_slot = max(per_day / day_slots, 1.0) if day_slots > 0 else 1.0
     per_week_slot = max(7.0 * per_day / week_slots, 1.0) if week_slots > 0 else 1.0
     error_rate = 1.0 / min(max(1.5 * per_day, 64.0), 400.0)
+    hour_slots = day_slots // 24 if day_slots % 24 == 0 else 0
     slow_enough = span_s >= CLOCK_SPAN_S and day_slots > 0
     bases = np.zeros(CLASSES)
     answer = np.zeros(2 + CLASSES)
@@ -246,7 +245,7 @@ def advance_rows(
             gap = index - c[SEEN] - 1.0
 
             # Where the clock stands, and what it says.
-            at = index * span_s + c[PHASE]
+            at = index * span_s + offset_s + c[PHASE]
             d = 0
             w = 0
             visits = c[VISITS] / per_day
@@ -266,7 +265,6 @@ def advance_rows(
                     factor = slot_spread(day_spread, d, visits)
                     edge = JITTER * slot_edge(day, d)
                 if week_slots > 0:
-                    at += week_offset_s
                     w = int((at - math.floor(at / WEEK_S) * WEEK_S) / WEEK_S * week_slots)
                     w = min(w, week_slots - 1)
                     if usable == 2 and visits >= 7.0 and week[w] != UNVISITED:
@@ -356,7 +354,7 @@ def advance_rows(
                 t,
                 value,
                 told,
-                index * span_s,
+                index * span_s + offset_s,
                 scopes,
                 conditions,
                 actions,
@@ -467,6 +465,10 @@ def advance_rows(
                     note |= NOTE_RHYTHM_LOST
                 if learn_scale(c, value, told, weight):
                     change_scale(c, day, week)
+                if usable > 1 and hour_slots > 0:
+                    note |= learn_phase(c, day, d, hour_slots, y, spread * factor, weight)
+                if widen < sigma0 and n > 200.0:
+                    note |= learn_scale_change(c, z, weight)
                 if c[GROWN] < len(GROWN_DAYS) and visits >= GROWN_DAYS[int(c[GROWN])]:
                     c[GROWN] += 1.0
                     forget_surprises(c, record)

@@ -8,6 +8,7 @@ state is: a name here, a kernel that keeps it, and a higher ``STATE_VERSION``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ CORE = 84
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
-    """How many slots a rhythm of ``period_s`` gets at this bucket span; 0 where it makes no sense."""
+    """How many slots a rhythm of ``period_s`` gets at this bucket span; 0 where it has none."""
     buckets = round(period_s / span_s)
     if buckets < 2 or abs(buckets * span_s - period_s) > 1e-6 * period_s:
         return most if period_s / span_s >= 2 and period_s / span_s > most else 0
@@ -110,7 +111,7 @@ class RowState:
             surprise=np.zeros((rows, TAIL_BINS), np.float32),
         )
 
-    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+    def arrays(self) -> tuple[Any, ...]:
         """The arrays in their fixed order, for copying, growing and measuring."""
         return (
             self.core,

@@ -8,6 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from anomaly_operator.engine.changes import (
+    NOTE_ACCEPTED,
+    NOTE_RHYTHM_FOUND,
+    NOTE_RHYTHM_LOST,
+    NOTE_SCALE,
+    NOTE_SHIFT,
+    NOTE_TIME_SHIFT,
+    NOTE_VARIANCE,
+)
 from anomaly_operator.engine.contract import (
     AnalysisSettings,
     Annotation,
@@ -21,16 +30,7 @@ from anomaly_operator.engine.contract import (
 from anomaly_operator.engine.detecting import Stretch
 from anomaly_operator.engine.explaining import sentence, summary
 from anomaly_operator.engine.influence import Evidence
-from anomaly_operator.engine.judging import (
-    NOTE_ACCEPTED,
-    NOTE_RHYTHM_FOUND,
-    NOTE_RHYTHM_LOST,
-    NOTE_SCALE,
-    NOTE_SHIFT,
-    NOTE_TIME_SHIFT,
-    NOTE_VARIANCE,
-)
-from anomaly_operator.engine.scoring import LN10, WARNING, period_of
+from anomaly_operator.engine.scoring import LN10, WARNING, corrected, period_of
 
 RECORD_SCORE = WARNING
 SLOW_IMPACT = 2.0  # multi-bucket impact from which the past weighs more than the present
@@ -46,7 +46,7 @@ _NOTES = (
 
 
 def withheld(
-    out: Stretch, block: Block, values: Floats, *, first: int, analysis: AnalysisSettings
+    out: Stretch, block: Block, values: Floats, *, start_s: float, analysis: AnalysisSettings
 ) -> list[Muted]:
     """Take muted scores out of ``out`` and say which."""
     found: list[Muted] = []
@@ -57,7 +57,7 @@ def withheld(
             out.score[t, s] = 0.0
             if score >= RECORD_SCORE:
                 name = analysis.windows[-who - 1].name if who < 0 else ""
-                time_s = (first + t) * analysis.span_s
+                time_s = start_s + t * analysis.span_s
                 found.append(Muted(time_s, block.detector_index, block.series.keys[s], name, score))
     for s in block.ended:
         there = np.flatnonzero(np.isfinite(values[:, s]))
@@ -72,16 +72,18 @@ def records_of(
     values: Floats,
     partition: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
     *,
-    first: int,
+    start_s: float,
     settings: DetectorSettings,
+    correction: Floats,
     analysis: AnalysisSettings,
 ) -> list[tuple[int, Evidence]]:
     """(bucket within the stretch, evidence) of every record, in order of bucket and series."""
     found: list[tuple[int, Evidence]] = []
     for t, s in np.argwhere(out.score >= RECORD_SCORE).tolist():
         crowd = float(out.crowd[t, partition[s]])
-        period = period_of(float(out.log_p[t, s]), crowd, analysis.span_s)
-        time_s = (first + t) * analysis.span_s
+        claimed = period_of(float(out.log_p[t, s]), crowd, analysis.span_s)
+        period = corrected(claimed, correction)
+        time_s = start_s + t * analysis.span_s
         labels = block.series.labels[s]
         actual, typical = float(values[t, s]), float(out.typical[t, s])
         impact = float(out.impact[t, s])
@@ -127,11 +129,13 @@ def records_of(
             explanation=explanation,
             summary=summary(actual, typical),
         )
-        found.append((t, Evidence(record, period)))
+        found.append((t, Evidence(record, period, claimed)))
     return found
 
 
-def annotations_of(out: Stretch, block: Block, *, first: int, span_s: float) -> list[Annotation]:
+def annotations_of(
+    out: Stretch, block: Block, *, start_s: float, span_s: float
+) -> list[Annotation]:
     """What the models noted."""
     told = NOTE_SHIFT | NOTE_ACCEPTED | NOTE_RHYTHM_FOUND | NOTE_RHYTHM_LOST
     told |= NOTE_TIME_SHIFT | NOTE_SCALE
@@ -142,7 +146,7 @@ def annotations_of(out: Stretch, block: Block, *, first: int, span_s: float) -> 
     for t, s in np.argwhere(noted).tolist():
         for bit, event, text in _NOTES:
             if noted[t, s] & bit:
-                time_s = (first + t) * span_s
+                time_s = start_s + t * span_s
                 found.append(
                     Annotation(
                         timestamp_s=time_s,

@@ -4,7 +4,7 @@
 adds to that. A slot's first visit takes the value as it is, later visits move it by a shrinking
 step, never less than GAIN_FLOOR, so a rhythm may drift. ``daily_spread[slot]`` is how much wider or
 narrower than usual the residuals of that time of day are; a slot that keeps surprising gets a wide
-spread, and with it the right to move faster: that is how a nightly job becomes rhythm in a few days.
+spread, and with it the right to move faster: so a nightly job becomes rhythm in a few days.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ JITTER = 0.2  # of the step to the neighbouring slots: clocks of jobs are not ex
 def slot_spread(daily_spread: NDArray[np.float32], slot: int, visits: float) -> float:
     """Spread of this time of day over the row's own, shrunk to one while visits are few."""
     learnt = (PRIOR_VISITS + visits * daily_spread[slot]) / (PRIOR_VISITS + visits)
-    return min(max(learnt, NARROWEST), WIDEST)
+    return float(min(max(learnt, NARROWEST), WIDEST))
 
 
 @inlined

@@ -68,7 +68,7 @@ def in_scope(scopes: tuple[Scope, ...], series: SeriesSet) -> NDArray[np.bool_]:
 def rule_arrays(
     rules: tuple[Rule, ...], series: SeriesSet
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.int64]]:
-    """Scopes (rules, S), conditions (n, 4) as rule, what, operator, value; and action bits (rules,)."""
+    """Scopes (rules, S), conditions (n, 4) as rule, what, operator, value; action bits (rules,)."""
     scopes = np.ones((len(rules), len(series.keys)), dtype=bool)
     conditions: list[tuple[float, float, float, float]] = []
     for i, rule in enumerate(rules):
@@ -134,7 +134,7 @@ def rule_that_applies(
     window_active: NDArray[np.bool_],
     window_actions: NDArray[np.int64],
 ) -> tuple[int, float]:
-    """Who mutes this value (0 nobody, i + 1 rule i, -i - 1 window i) and the weight it is learnt with."""
+    """Who mutes this value (0 nobody, i + 1 rule i, -i - 1 window i) and its weight in learning."""
     muted = 0
     weight = 1.0
     for i in range(len(actions)):

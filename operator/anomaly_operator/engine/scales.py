@@ -59,7 +59,7 @@ def from_scale(c: NDArray[np.float64], u: float) -> float:
     """Inverse of ``to_scale``; stays finite."""
     if c[LOGGED] == 0.0:
         return u
-    return math.exp(min(u, 80.0)) - c[OFFSET]
+    return float(math.exp(min(u, 80.0)) - c[OFFSET])
 
 
 @inlined
@@ -89,8 +89,8 @@ def learn_scale(c: NDArray[np.float64], y: float, expected: float, weight: float
     if c[COUNT] < LEAST_COUNT:
         return False
     if c[LOGGED] == 0.0:
-        return c[LIKELIHOOD] > ENOUGH
-    return c[LIKELIHOOD] < -ENOUGH
+        return bool(c[LIKELIHOOD] > ENOUGH)
+    return bool(c[LIKELIHOOD] < -ENOUGH)
 
 
 @inlined
@@ -100,9 +100,7 @@ def log_of(value: float, offset: float) -> float:
 
 
 @inlined
-def change_scale(
-    c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray[np.int16]
-) -> None:
+def change_scale(c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray[np.int16]) -> None:
     """Convert all a row has learnt to the other scale."""
     if c[LOGGED] == 0.0:
         level = max(c[LEVEL + SLOW], 0.0)
@@ -142,7 +140,7 @@ def change_scale(
 @inlined
 def around(c: NDArray[np.float64]) -> float:
     """The level the shapes are relative to."""
-    return c[FIRST] if c[ERROR + RATES] == 0.0 else c[LEVEL + RATES + SLOW]
+    return float(c[FIRST] if c[ERROR + RATES] == 0.0 else c[LEVEL + RATES + SLOW])
 
 
 @inlined

@@ -34,6 +34,9 @@ CRITICAL_AT = math.log10(30.0)
 FALL = 1.5  # decades below WARNING_AT per e-fold of score: never flat, so every p has its own score
 COMPRESS = 2.5  # decades beyond CRITICAL_AT that use half of the last quarter
 
+CLAIM_BINS = 48  # quarters of a decade of claimed return period, from MINOR_AT on
+CLAIM_STEP = 0.25
+
 JOINT_CAP = 12.0  # -ln p one series may add to its partition's common evidence
 JOINT_MEMORY = 1000.0  # buckets
 JOINT_TAIL = 0.1  # 1/degrees of freedom of the common evidence
@@ -58,9 +61,27 @@ def score_of(period: float) -> float:
 
 
 @inlined
+def corrected(period: float, correction: NDArray[np.float64]) -> float:
+    """A claimed return period less what history says it is too large by."""
+    if period <= MINOR_AT:
+        return period
+    place = (period - MINOR_AT) / CLAIM_STEP
+    i = int(place) if place < CLAIM_BINS - 1 else CLAIM_BINS - 1
+    less = correction[i]
+    if i < CLAIM_BINS - 1:
+        less += (place - i) * (correction[i + 1] - correction[i])
+    return float(period - less)
+
+
+@inlined
 def period_of(log_p: float, series: float, span_s: float) -> float:
     """log10 of the days between two such buckets among ``series`` series."""
-    return math.log10(span_s) - DAY_LOG10 - log_p / LN10 - 0.5 * math.log10(series * series + LEAST_SERIES**2)
+    return (
+        math.log10(span_s)
+        - DAY_LOG10
+        - log_p / LN10
+        - 0.5 * math.log10(series * series + LEAST_SERIES**2)
+    )
 
 
 @compiled
@@ -72,6 +93,7 @@ def score_rows(
     span_s: float,
     least_absolute: float,
     least_relative: float,
+    correction: NDArray[np.float64],
     joint: NDArray[np.float64],
     score: NDArray[np.float64],
     crowd: NDArray[np.float64],
@@ -104,7 +126,7 @@ def score_rows(
             if deviation < max(least_absolute, least_relative * abs(typical[t, s])):
                 score[t, s] = 0.0
                 continue
-            period = period_of(log_p[t, s], crowd[t, k], span_s)
+            period = corrected(period_of(log_p[t, s], crowd[t, k], span_s), correction)
             best[k] = max(best[k], period)
             score[t, s] = score_of(period)
         for k in range(parts):

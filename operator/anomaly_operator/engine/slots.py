@@ -1,15 +1,16 @@
 """Lasting rows for members that come and go: replica slots.
 
 A member (pod) that replaces another of its family (workload) takes over its row, with the level
-open to be learnt anew; one more member than before gets a copy of what the family taught; a member
-that returns after its row was given away is treated as one more. All of it looks only at buckets
+open to be learnt anew; one more member than before gets a copy of what the family taught; a
+member that returns after its row was given away is treated as one more. All of it looks only at buckets
 up to the one at hand, so that history read in blocks and live buckets one by one give the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,23 +81,24 @@ class SlotTable:
         get = self.rows.get
         return np.array([get(key, -1) for key in keys], dtype=np.int64)
 
-    def dump(self) -> list[list[object]]:
+    def dump(self) -> dict[str, Any]:
         """Plain lists, for a snapshot."""
-        held = [[r, k.partition, k.family, k.member] for r, k in enumerate(self.holders) if k]
-        order = [[p, f, rows] for (p, f), rows in self.families.items()]
-        return [[len(self.holders)], list(self.free), held, order]
+        return {
+            "rows": len(self.holders),
+            "free": list(self.free),
+            "held": [[r, k.partition, k.family, k.member] for r, k in enumerate(self.holders) if k],
+            "families": [[p, f, rows] for (p, f), rows in self.families.items()],
+        }
 
     @classmethod
-    def load(cls, dumped: list[list[object]]) -> SlotTable:
+    def load(cls, dumped: Mapping[str, Any]) -> SlotTable:
         """Inverse of ``dump``."""
-        table = cls(holders=[None] * int(str(dumped[0][0])))
-        table.free = [int(str(row)) for row in dumped[1]]
-        for entry in dumped[2]:
-            row, partition, family, member = entry  # type: ignore[misc]
+        table = cls(holders=[None] * int(dumped["rows"]))
+        table.free = [int(row) for row in dumped["free"]]
+        for row, partition, family, member in dumped["held"]:
             key = SeriesKey(partition, family, member)
             table.holders[row] = key
             table.rows[key] = row
-        for entry in dumped[3]:
-            partition, family, rows = entry  # type: ignore[misc]
+        for partition, family, rows in dumped["families"]:
             table.families[partition, family] = list(rows)
         return table

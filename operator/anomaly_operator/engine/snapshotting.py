@@ -1,7 +1,7 @@
 """State as plain named arrays, and back.
 
-Numbers are stored as they are, so that going on from a snapshot gives the same bytes as never having
-stopped. Keys and counters that are no arrays are one JSON text as bytes.
+Numbers are stored as they are, so that going on from a snapshot gives the same bytes as never
+having stopped. Keys and counters that are no arrays are one JSON text as bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_operator.engine.contract import SeriesKey
 from anomaly_operator.engine.layout import STATE_VERSION, RowState
+from anomaly_operator.engine.renormalising import Claim, Ranking
 from anomaly_operator.engine.slots import SlotTable
 from anomaly_operator.errors import SnapshotRejected
 
@@ -48,11 +50,38 @@ def dump(engine: Engine) -> dict[str, NDArray[np.generic]]:
             "function": model.settings.function,
             "table": model.table.dump(),
             "partitions": model.partitions,
+            "ranking": dump_ranking(model.ranking),
             "rollouts": [[p, f, b] for (p, f), b in model.rollouts.items()],
         }
     text = json.dumps(about, separators=(",", ":")).encode()
     arrays["about"] = np.frombuffer(text, dtype=np.uint8).copy()
     return arrays
+
+
+def dump_ranking(ranking: Ranking) -> dict[str, Any]:
+    """History of claims; JSON keeps every bit of a float."""
+    return {
+        "episodes": ranking.episodes.tolist(),
+        "partition_days": ranking.partition_days,
+        "correction": ranking.correction.tolist(),
+        "above": [[k, claim] for k, claim in ranking.above.items()],
+        "claims": [
+            [c.timestamp_s, c.series.partition, c.series.family, c.series.member, c.period, c.score]
+            for c in ranking.claims
+        ],
+    }
+
+
+def load_ranking(ranking: Ranking, dumped: Mapping[str, Any]) -> None:
+    """Inverse of ``dump_ranking``."""
+    ranking.episodes = np.array(dumped["episodes"], dtype=np.float64)
+    ranking.partition_days = float(dumped["partition_days"])
+    ranking.correction = np.array(dumped["correction"], dtype=np.float64)
+    ranking.above = {int(k): float(claim) for k, claim in dumped["above"]}
+    ranking.claims = [
+        Claim(t, SeriesKey(partition, family, member), period, score)
+        for t, partition, family, member, period, score in dumped["claims"]
+    ]
 
 
 def load(engine: Engine, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -116,4 +145,5 @@ def _load_detector(
     model.joint = np.array(arrays[f"{index}/joint"], dtype=np.float64).reshape(-1, 3)
     pool = np.array(arrays[f"{index}/pool"], dtype=np.float64)
     model.pool, model.tail_scale = pool[:-1].copy(), float(pool[-1])
+    load_ranking(model.ranking, described["ranking"])
     model.rollouts = {(p, f): int(b) for p, f, b in described["rollouts"]}

@@ -83,9 +83,7 @@ def student_score(z: float, inverse_nu: float) -> float:
 
 
 @inlined
-def learn_tail(
-    c: NDArray[np.float64], tail: int, counter: int, z: float, weight: float
-) -> None:
+def learn_tail(c: NDArray[np.float64], tail: int, counter: int, z: float, weight: float) -> None:
     """Nudge one side's 1/degrees of freedom until its exceedances are exponential with mean one.
 
     Among residuals beyond EXCEED, -ln p is standard exponential when the tail is right. Heavier
