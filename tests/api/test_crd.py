@@ -114,6 +114,7 @@ def test_the_columns_of_a_detector_stand_in_the_order_of_the_design() -> None:
         "AGE",
     ]
     assert [c["name"] for c in columns if c.get("priority")] == [
+        "Backfill %",
         "Groups",
         "Description",
         "Reason",

@@ -83,7 +83,7 @@ ANOMALY_DETECTORS = Kind(
         Column(
             "Anomalous",
             ".status.worstScore",
-            "number",
+            "integer",  # cut off, not rounded: 74.9 must not read as critical
             "Highest record score of the last hour, 0 to 100",
         ),
         Column("Series", ".status.seriesCount", "integer", "Series with a model"),
@@ -92,6 +92,13 @@ ANOMALY_DETECTORS = Kind(
         Column("Last Anomaly", ".status.lastAnomalyTime", "date"),
         Column("Memory", ".status.modelMemory", description="What the models hold of their limit"),
         _AGE,
+        Column(
+            "Backfill %",
+            ".status.backfill.percent",
+            "integer",
+            "Share of the past that is analysed",
+            wide=True,
+        ),
         Column("Groups", ".spec.groups", description="Groups the job belongs to", wide=True),
         Column("Description", ".spec.description", description="What the job is for", wide=True),
         *_WHY,
@@ -122,6 +129,7 @@ METRIC_SOURCES = Kind(
         _READY,
         Column("Used By", ".status.usedByCount", "integer", "AnomalyDetectors that read from it"),
         _AGE,
+        Column("URL", ".spec.prometheus.url", description="Address of a Prometheus", wide=True),
         *_WHY,
     ),
 )

@@ -8,7 +8,13 @@ from anomaly_operator.devcluster.apiserver import jsonpath
 from anomaly_operator.devcluster.apiserver.catalog import Catalog
 from anomaly_operator.devcluster.apiserver.crd_schemas import schema_from_crd
 from anomaly_operator.devcluster.apiserver.deleting import DeleteOptions, is_finished
-from anomaly_operator.devcluster.apiserver.documents import Document, clone, look_up, now_text
+from anomaly_operator.devcluster.apiserver.documents import (
+    Document,
+    clone,
+    encode,
+    look_up,
+    now_text,
+)
 from anomaly_operator.devcluster.apiserver.kinds import KindInfo, ScalePaths
 from anomaly_operator.devcluster.apiserver.printer_columns import AGE, NAME, Column, age
 from anomaly_operator.devcluster.apiserver.registry import Registry
@@ -220,20 +226,12 @@ def _cell_value(value: Any, *, wanted: str) -> Any:
     if wanted == "date":
         return age(value) if isinstance(value, str) else "<unknown>"
     if wanted == "string":
-        return value if isinstance(value, str) else _go_text(value)
+        return value if isinstance(value, str) else encode(value).decode()
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if wanted == "integer":
+        return int(value) if number else None
     fits = {
-        "integer": isinstance(value, int) and not isinstance(value, bool),
-        "number": isinstance(value, int | float) and not isinstance(value, bool),
+        "number": number,
         "boolean": isinstance(value, bool),
     }
     return value if fits.get(wanted, True) else None
-
-
-def _go_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return "[" + " ".join(_go_text(each) for each in value) + "]"
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{_go_text(value[key])}" for key in sorted(value)) + "]"
-    return str(value)

@@ -170,8 +170,14 @@ class Registry:
         writer = self._writer(kind, options)
         stored = self.store.get(kind.store, key)
         if stored is None:
-            if options.subresource or applied["metadata"].get("uid"):
+            if options.subresource:
                 raise refusals.not_found(kind.plural, kind.group, name=key[1])
+            if uid := applied["metadata"].get("uid"):
+                why = (
+                    f"uid mismatch: the provided object specified uid {uid}, and no existing "
+                    "object was found"
+                )
+                raise refusals.conflict(kind.plural, kind.group, name=key[1], why=why)
             return self._create_by_apply(kind, key, applied=applied, options=options), True
         live = clone(stored.document)
         merged, owners = field_managers.apply_changes(
