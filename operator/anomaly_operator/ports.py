@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_operator.engine.categorizing import Category, Standing
 from anomaly_operator.engine.contract import AnalysisSettings, Block, Outcome
 
 
@@ -50,7 +51,7 @@ class ReadRequest:
     """Samples of one metric in [start_s, end_s), for entities named by ``by``."""
 
     metric: str
-    by: str  # pod | workload | container | node
+    by: str  # pod | workload | container | node | category
     start_s: float
     end_s: float
     step_s: float  # resolution wanted; a source may answer finer
@@ -158,6 +159,14 @@ class ResultStore(ResultSink, Protocol):
 
     def keep_snapshots(self, snapshots: Sequence[SnapshotInfo]) -> None:
         """List these as the job's model snapshots. Raises StoreUnavailable."""
+
+    def keep_categories(
+        self, categories: Sequence[Category], standings: Sequence[Standing], *, field: str
+    ) -> None:
+        """Make these the job's categories; ``field`` is its partition field, or empty.
+
+        Raises StoreUnavailable.
+        """
 
     def latest_bucket_s(self) -> float | None:
         """Start of the newest bucket kept. Raises StoreUnavailable."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_operator.engine.categorizing import Category, Standing
 from anomaly_operator.errors import SnapshotRejected, SourceUnavailable, StoreUnavailable
 from anomaly_operator.ports import (
     Advance,
@@ -115,6 +116,8 @@ class MemoryStore:
         self.buckets: dict[tuple[float, str], tuple[float, int]] = {}
         self.statistics: dict[str, Mapping[str, object]] = {}
         self.snapshots: list[SnapshotInfo] = []
+        self.categories: dict[int, Category] = {}
+        self.standings: list[Standing] = []
         self.failing = False
         self.writes = 0
         self.flushes = 0
@@ -145,6 +148,17 @@ class MemoryStore:
     def keep_snapshots(self, snapshots: Sequence[SnapshotInfo]) -> None:
         self._check()
         self.snapshots = list(snapshots)
+
+    def keep_categories(
+        self,
+        categories: Sequence[Category],
+        standings: Sequence[Standing],
+        *,
+        field: str,  # noqa: ARG002
+    ) -> None:
+        self._check()
+        self.categories = {each.category_id: replace(each) for each in categories}
+        self.standings = list(standings)
 
     def latest_bucket_s(self) -> float | None:
         self._check()

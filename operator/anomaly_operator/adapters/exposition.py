@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from anomaly_operator.adapters.results_rows import entity_of, plotted
 from anomaly_operator.engine.contract import Block, Columns, DetectorSettings, Floats, SeriesKey
+from anomaly_operator.engine.together import is_over_events
 from anomaly_operator.ports import Advance, Figures
 
 SERIES_LABELS = (
@@ -181,11 +182,12 @@ class Exposition(Collector):
         scores: Mapping[tuple[int, SeriesKey], float],
     ) -> list[SeriesRow]:
         rows = []
+        over_events = is_over_events(detector)
         for position, (key, labels) in enumerate(
             zip(block.series.keys, block.series.labels, strict=True)
         ):
-            if position in block.ended:
-                continue
+            if position in block.ended or not key.family:
+                continue  # gone, or no entity: that events were watched
             entity = entity_of(detector.by, key, labels)
             wanted = advance.plot.enabled and plotted(
                 advance.plot.terms,
@@ -199,9 +201,10 @@ class Exposition(Collector):
                         detector.function,
                         key.partition,
                         entity,
-                        labels.get("namespace", ""),
-                        labels.get("workload", ""),
-                        labels.get("node", ""),
+                        "" if over_events else labels.get("namespace", ""),
+                        # What a category's events are about changes all the time.
+                        "" if over_events else labels.get("workload", ""),
+                        "" if over_events else labels.get("node", ""),
                     ),
                     score=scores.get((block.detector_index, key), 0.0),
                     actual=_last(block.values, position),

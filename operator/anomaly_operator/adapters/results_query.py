@@ -28,6 +28,7 @@ _TABLES: dict[str, tuple[Table, str, str | None]] = {
     "muted": (results_schema.muted, "muted", "score"),
     "snapshots": (results_schema.model_snapshots, "model_snapshot", None),
     "statistics": (results_schema.statistics, "statistics", None),
+    "categories": (results_schema.categories, "category_definition", None),
 }
 KINDS = tuple(_TABLES)
 _HIDDEN = frozenset({"labels", "shard"})
@@ -85,9 +86,9 @@ def query_results(store: ResultsStore, query: Query) -> Answer:
 
 
 def _conditions(table: Table, query: Query, *, score: str | None) -> Iterable[ColumnElement[bool]]:
-    if query.start_s is not None:
+    if query.start_s is not None and "timestamp" in table.c:
         yield table.c.timestamp >= round(query.start_s * 1000)
-    if query.end_s is not None:
+    if query.end_s is not None and "timestamp" in table.c:
         yield table.c.timestamp < round(query.end_s * 1000)
     if query.min_score is not None and score is not None:
         yield table.c[score] >= query.min_score
@@ -108,7 +109,7 @@ def _conditions(table: Table, query: Query, *, score: str | None) -> Iterable[Co
 
 
 def _order(table: Table, query: Query) -> list[Any]:
-    name = query.sort or "timestamp"
+    name = query.sort or ("timestamp" if "timestamp" in table.c else "num_matches")
     if name not in table.c:
         raise BadQuery(
             f"sort {name!r}: {query.kind} have {', '.join(column.name for column in table.c)}"

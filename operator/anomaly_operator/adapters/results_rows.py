@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from anomaly_operator.engine.categorizing import Category, Standing
 from anomaly_operator.engine.contract import (
     Annotation,
     Block,
@@ -236,6 +237,52 @@ def muted_rows(advance: Advance, job_id: str) -> list[Row]:
         }
         for each in advance.outcome.muted
     ]
+
+
+def category_rows(categories: Sequence[Category], job_id: str, shard: int, field: str) -> list[Row]:
+    """Rows of table ``categories``."""
+    return [
+        {
+            "job_id": job_id,
+            "shard": shard,
+            "category_id": each.category_id,
+            "partition_field_name": field if each.partition else None,
+            "partition_field_value": each.partition or None,
+            "definition": each.template,
+            "terms": each.terms,
+            "regex": each.regex,
+            "max_matching_length": each.max_matching_length,
+            "examples": list(each.examples),
+            "num_matches": each.num_matches,
+        }
+        for each in categories
+    ]
+
+
+def categorizer_statistics(standings: Sequence[Standing], field: str) -> Row:
+    """How categorisation goes, over all and in every partition that has its own."""
+    warned = any(each.status == "warn" for each in standings)
+    return {
+        "categorization_status": "warn" if warned else "ok",
+        "categorized_doc_count": sum(each.categorized for each in standings),
+        "total_category_count": sum(each.total for each in standings),
+        "failed_category_count": sum(each.failed for each in standings),
+        "partitions": [
+            {
+                "partition_field_name": field if each.partition else None,
+                "partition_field_value": each.partition or None,
+                "categorization_status": each.status,
+                "categorized_doc_count": each.categorized,
+                "total_category_count": each.total,
+                "frequent_category_count": each.frequent,
+                "rare_category_count": each.rare,
+                "dead_category_count": each.dead,
+                "failed_category_count": each.failed,
+                "stopped": each.stopped,
+            }
+            for each in standings
+        ],
+    }
 
 
 def probability(log_p: float) -> float:

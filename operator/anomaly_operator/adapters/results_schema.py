@@ -165,9 +165,26 @@ statistics = Table(
     metadata,
     Column("job_id", Text, primary_key=True),
     Column("shard", Integer, primary_key=True),
-    Column("result_type", Text, primary_key=True),  # data_counts, timing_stats, model_size_stats
+    Column("result_type", Text, primary_key=True),  # as data_counts
     Column("timestamp", BigInteger, primary_key=True),
     Column("document", JSON, nullable=False),
+)
+
+categories = Table(
+    "categories",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("category_id", Integer, primary_key=True),
+    Column("partition_field_name", Text),
+    Column("partition_field_value", Text),
+    Column("definition", Text, nullable=False),
+    Column("terms", Text, nullable=False),
+    Column("regex", Text, nullable=False),
+    Column("max_matching_length", Integer, nullable=False),
+    Column("examples", JSON, nullable=False),
+    Column("num_matches", BigInteger, nullable=False),
+    Index("categories_by_matches", "job_id", "num_matches"),
 )
 
 Migration = Callable[[Connection], None]
@@ -177,9 +194,13 @@ def _create_everything(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create_everything,)
-"""Step i brings a store from version i to i + 1. Steps are added at the end and never edited; once
-there is a second one, the first must create the tables as they were, not as they have become."""
+def _create_categories(connection: Connection) -> None:
+    categories.create(connection, checkfirst=True)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create_everything, _create_categories)
+"""Step i brings a store from version i to i + 1. Steps are added at the end and never edited. The
+first makes every table as it is now, so a step after it must leave alone what is there already."""
 
 _LOCK = 0x616E6F6D  # "anom": workers that share a PostgreSQL database migrate one at a time
 

@@ -34,6 +34,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from anomaly_operator.adapters import results_rows, results_schema
 from anomaly_operator.adapters.results_rows import Row, milliseconds
+from anomaly_operator.engine.categorizing import Category, Standing
 from anomaly_operator.errors import StoreUnavailable
 from anomaly_operator.ports import Advance, SnapshotInfo
 
@@ -134,6 +135,26 @@ class ResultsStore:
         with self._transaction() as connection:
             connection.execute(delete(table).where(mine, table.c.snapshot_id.not_in(kept)))
             _upsert(connection, table, rows)
+
+    def keep_categories(
+        self, categories: Sequence[Category], standings: Sequence[Standing], *, field: str
+    ) -> None:
+        """Make these the shard's categories, and its ``categorizer_stats`` these. As above."""
+        table = results_schema.categories
+        rows = results_rows.category_rows(categories, self._job_id, self._shard, field)
+        mine = and_(table.c.job_id == self._job_id, table.c.shard == self._shard)
+        newest = max((each.category_id for each in categories), default=0)
+        statistics = {
+            "job_id": self._job_id,
+            "shard": self._shard,
+            "result_type": "categorizer_stats",
+            "timestamp": 0,
+            "document": results_rows.categorizer_statistics(standings, field),
+        }
+        with self._transaction() as connection:
+            connection.execute(delete(table).where(mine, table.c.category_id > newest))
+            _upsert(connection, table, rows)
+            _upsert(connection, results_schema.statistics, [statistics])
 
     def latest_bucket_s(self) -> float | None:
         """Start of the newest bucket this shard has written."""

@@ -22,7 +22,10 @@ Model = TypeVar("Model", DataCounts, ModelSizeStats, AnomalyCounts)
 
 RECENT_S = 3600.0  # "the last hour" of the column ANOMALOUS
 
-_MEMORY_RANK = ("ok", "soft_limit", "hard_limit")
+_RANKS = {
+    "memory_status": ("ok", "soft_limit", "hard_limit"),
+    "categorization_status": ("ok", "warn"),
+}
 _EARLIEST = ("earliest_sample_time",)
 _LATEST = ("latest_sample_time", "latest_bucket_time", "timestamp")
 
@@ -102,8 +105,8 @@ def _sum(model: type[Model], parts: Iterable[Model | None]) -> Model | None:
         column = [value for part in given if (value := getattr(part, name)) is not None]
         if not column:
             continue
-        if name == "memory_status":
-            values[name] = max(column, key=_MEMORY_RANK.index)
+        if name in _RANKS:
+            values[name] = max(column, key=_RANKS[name].index)
         elif name in _EARLIEST:
             values[name] = min(column)
         elif name in _LATEST:

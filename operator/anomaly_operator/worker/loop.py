@@ -195,6 +195,7 @@ class Loop:
             source_problem=self._source_problem,
             coverage=[one for many in stepper.gathering.coverage.values() for one in many],
             store_problem=self._delivery.problem,
+            categorizer=stepper.gathering.categorizer,
         )
         now = datetime.fromtimestamp(self._parts.clock.now_s(), UTC)
         generation = stepper.settings.generation
@@ -244,10 +245,17 @@ class Loop:
             return
         self._statistics_at_s = monotonic_s + _STATISTICS_EVERY_S
         entry = reporting.status_entry(situation, ())
+        categorizer = situation.categorizer
         bucket_s = situation.state.counts.latest_bucket_s or situation.state.start_s
         try:
             for name, field in _DOCUMENTS.items():
                 self._parts.store.keep_statistics(name, bucket_s, entry[field])
+            if categorizer.changed:
+                partition_field = situation.settings.job.spec.partition_field or ""
+                self._parts.store.keep_categories(
+                    categorizer.categories(), categorizer.standings(), field=partition_field
+                )
+                categorizer.changed = False
         except StoreUnavailable as error:
             logger.info("statistics not kept: %s", error)
 

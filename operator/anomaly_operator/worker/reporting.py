@@ -23,7 +23,9 @@ from anomaly_operator.api.v1alpha1.status import (
     ShardStatus,
     TimingStats,
 )
+from anomaly_operator.engine.categorizing import Categorizer
 from anomaly_operator.engine.contract import ModelSize, WarmUp
+from anomaly_operator.engine.event_buckets import DEFINITION
 from anomaly_operator.ports import Coverage, SnapshotInfo
 from anomaly_operator.worker.episodes import OPENS_AT
 from anomaly_operator.worker.job_settings import JobSettings
@@ -98,6 +100,7 @@ class Situation:
     source_problem: tuple[str, str] | None  # reason, message
     coverage: Sequence[Coverage]
     store_problem: str
+    categorizer: Categorizer
 
 
 def findings(situation: Situation) -> list[Finding]:
@@ -141,7 +144,9 @@ def status_entry(situation: Situation, conditions: tuple[Condition, ...]) -> dic
             latest_sample_time=_time(counts.latest_sample_s),
             latest_bucket_time=_time(counts.latest_bucket_s),
         ),
-        model_size_stats=model_size_stats(situation.model_size, counts.latest_bucket_s),
+        model_size_stats=model_size_stats(
+            situation.model_size, counts.latest_bucket_s, situation.categorizer
+        ),
         timing_stats=timing_stats(state),
         model_snapshot=ModelSnapshotStatus(
             id=situation.newest.snapshot_id,
@@ -169,9 +174,14 @@ def backfill(state: WorkerState, due_s: float) -> Backfill:
     )
 
 
-def model_size_stats(size: ModelSize, latest_bucket_s: float | None) -> ModelSizeStats:
+def model_size_stats(
+    size: ModelSize, latest_bucket_s: float | None, categorizer: Categorizer
+) -> ModelSizeStats:
     """What the models hold."""
+    standings = categorizer.standings()
     return ModelSizeStats(
+        total_category_count=sum(one.total for one in standings) if standings else None,
+        categorization_status=categorizer.status if standings else None,
         model_bytes=size.model_bytes,
         peak_model_bytes=size.peak_model_bytes,
         model_bytes_memory_limit=size.model_bytes_limit,
@@ -201,6 +211,8 @@ def recent_anomaly(entry: Mapping[str, Any], settings: JobSettings) -> RecentAno
     partition, family, member = entry["series"]
     labels = entry["labels"]
     entity = labels.get(detector.by) or member or family or "all"
+    if labels.get(DEFINITION):  # a category's number says nothing to a person
+        entity = f"{entity}: {labels[DEFINITION]}"
     namespace = labels.get("namespace")
     return RecentAnomaly(
         time=datetime.fromtimestamp(entry["timestamp_s"], UTC),

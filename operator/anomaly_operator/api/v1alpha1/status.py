@@ -22,6 +22,7 @@ Text = Annotated[str, StringConstraints(max_length=1024)]
 Name = Annotated[str, StringConstraints(max_length=253)]
 State = Literal["opening", "opened", "closing", "closed", "failed"]
 MemoryStatus = Literal["ok", "soft_limit", "hard_limit"]
+CategorizationStatus = Literal["ok", "warn"]
 Severity = Literal["warning", "minor", "major", "critical"]
 
 SEVERITY_FROM: dict[Severity, float] = {
@@ -132,6 +133,10 @@ class ModelSizeStats(StatusModel):
     """Series with a model."""
     pruned_series_count: int | None = None
     """Series whose model was removed for want of data."""
+    total_category_count: int | None = None
+    """Categories of events; only of detectors `by: category`."""
+    categorization_status: CategorizationStatus | None = None
+    """`ok`; `warn`: events make no useful categories, at least in one partition."""
     bucket_allocation_failures_count: int | None = None
     """Buckets in which a new series had no room."""
     timestamp: Time | None = None
