@@ -138,6 +138,18 @@ SOURCE_CASES = (
         "spec.prometheus.metrics",
     ),
     Case(
+        "two metrics of one name, one of which spells the target out",
+        prometheus(metrics=[_REQUESTS, {**_REQUESTS, "target": "Pod"}]),
+        "spec.prometheus.metrics[1].name",
+        "'requests': two metrics have the same name and target",
+        "two metrics have the same name and target",
+        "spec.prometheus.metrics",
+    ),
+    Case(
+        "one name for pods and for nodes",
+        prometheus(metrics=[_REQUESTS, {**_REQUESTS, "target": "Node"}]),
+    ),
+    Case(
         "a label that is not ours",
         prometheus(metrics=[{**_REQUESTS, "labels": {"host": "instance"}}]),
         "spec.prometheus.metrics[0].labels.host",

@@ -7,6 +7,7 @@ dropped in silence and refused, or not, by some API server later.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,6 +54,7 @@ _HANDLED = frozenset(
     }
 )
 _HEADER = "# Generated from the API models by `make generate`; edit those instead.\n"
+_IN_A_LIST = re.compile(r"^\w+\.spec\..*\[\]")
 _FORMATS = {"integer": "int64", "number": "double"}
 
 
@@ -129,7 +131,7 @@ def _structural(schema: Mapping[str, Any], defs: Mapping[str, Any], *, path: str
         raise TypeError(message)
     if "description" in result:
         result["description"] = " ".join(result["description"].split())
-    _tidy_default(result)
+    _tidy_default(result, path=path)
     if node.get("type") in _FORMATS:
         result.setdefault("format", _FORMATS[node["type"]])
     if node.get("type") == "object":
@@ -143,7 +145,11 @@ def _structural(schema: Mapping[str, Any], defs: Mapping[str, Any], *, path: str
     return result
 
 
-def _tidy_default(node: _Schema) -> None:
+def _tidy_default(node: _Schema, *, path: str) -> None:
+    if _IN_A_LIST.search(path):
+        # A list that a person writes is replaced whole. Filled in by the API server it would differ
+        # from what was applied for ever: kubectl would say "configured" every time.
+        node.pop("default", None)
     default = node.get("default", "")
     if isinstance(default, Mapping):
         # An API server refuses null inside a default where the field is not nullable.

@@ -48,7 +48,8 @@ MATCHERS = Law(
 )
 DIFFERENT_METRICS = Law(
     "!has(self.metrics) || self.metrics.all(m,"
-    " self.metrics.exists_one(n, n.name == m.name && n.target == m.target))",
+    " self.metrics.exists_one(n, n.name == m.name"
+    " && (has(n.target) ? n.target : 'Pod') == (has(m.target) ? m.target : 'Pod')))",
     "two metrics have the same name and target",
     "metrics",
 )
@@ -137,19 +138,19 @@ class MetricDefinition(ApiModel):
     """Name that detectors use. A built-in name (memory_usage, network_in, network_out) is
     replaced."""
     target: TargetKind = "Pod"
-    """Whether the query yields pods or nodes; one name may be defined for both."""
+    """Whether the query yields pods or nodes; one name may be defined for both. Unset: `Pod`."""
     query: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     """PromQL; `${matchers}` is replaced by the label matchers of the detector's scope, and must be
     inside every selector's braces; `${range}` by a range such as 5m."""
     kind: Literal["gauge", "counter"] = "gauge"
     """`gauge`: the query's values are taken as they are. `counter`: they become a rate per second,
-    with resets seen."""
+    with resets seen. Unset: `gauge`."""
     unit: Annotated[str, StringConstraints(max_length=32)] = ""
-    """Unit of the value, shown beside it: bytes, bytes/s, ratio."""
+    """Unit of the value, shown beside it: bytes, bytes/s, ratio. Unset: none."""
     resolution: Annotated[Number, Field(ge=0)] = 0.0
-    """Smallest difference that means anything, in the metric's unit; 0 is unknown."""
+    """Smallest difference that means anything, in the metric's unit. Unset, or 0: unknown."""
     non_negative: Flag = True
-    """The value cannot be below zero, and neither can its bounds."""
+    """The value cannot be below zero, and neither can its bounds. Unset: true."""
     labels: Annotated[dict[OurLabel, LabelName], Field(max_length=5)] = Field(default_factory=dict)
     """Where our labels (namespace, workload, pod, container, node) are called otherwise in the
     query's result: a map from ours to theirs."""

@@ -76,7 +76,7 @@ class ScopeFilter(ApiModel):
     values: Annotated[tuple[Pattern, ...], Field(max_length=64)] = ()
     """Values written here instead of in a filter; `*` is allowed at either end of each."""
     filter_type: Literal["include", "exclude"] = "include"
-    """`include`: values in the filter are covered. `exclude`: all others are."""
+    """`include`: values in the filter are covered. `exclude`: all others are. Unset: `include`."""
 
     @model_validator(mode="after")
     def _one_filter(self) -> Self:
@@ -99,7 +99,7 @@ class CustomRule(ApiModel):
         Set,
     ] = ("skip_result",)
     """`skip_result`: the record is not created. `skip_model_update`: the value hardly teaches the
-    model (weight 0.005, not 0, so that a wrong rule cannot starve it)."""
+    model (weight 0.005, not 0, so that a wrong rule cannot starve it). Unset: `skip_result`."""
     conditions: Annotated[tuple[RuleCondition, ...], Field(max_length=8)] = ()
     """Numeric conditions, all of which must hold."""
     scope: Scope = Field(default_factory=dict)
@@ -129,7 +129,7 @@ class MaintenanceWindow(ApiModel):
     duration: Annotated[Duration, Between("1m", "7d")] | None = None
     """Length of a window that comes again, 1m to 7d."""
     timezone: Annotated[str, StringConstraints(pattern=patterns.TIMEZONE, max_length=64)] = "UTC"
-    """IANA time zone in which `schedule` is read, such as Europe/Berlin."""
+    """IANA time zone in which `schedule` is read, such as Europe/Berlin. Unset: UTC."""
     scope: Scope = Field(default_factory=dict)
     """Entities the window covers: a map from a label (`namespace`, `workload`, `pod`, `node`,
     `container`, the partition field) to a filter. Empty means all."""
@@ -138,8 +138,8 @@ class MaintenanceWindow(ApiModel):
         Field(min_length=1, max_length=2, json_schema_extra=set_schema()),
         Set,
     ] = ("skip_result", "skip_model_update")
-    """What the window does: withhold results, keep the values from the model (weight 0), or
-    both."""
+    """What the window does: withhold results, keep the values from the model (weight 0), or both.
+    Unset: both."""
 
     @model_validator(mode="after")
     def _shape(self) -> Self:
