@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from anomaly_operator.adapters.links import links_of
 from anomaly_operator.api.job import WorkerJob
 from anomaly_operator.api.quantities import format_duration
+from anomaly_operator.api.v1alpha1.settings import CustomSettings
 from anomaly_operator.errors import SpecError
 
 _LABELS = ("namespace", "detector", "groups", "description")
@@ -57,7 +58,7 @@ class AboutJob(Collector):
             "generation": job.detector.generation,
             "description": spec.description or "",
             "groups": list(spec.groups),
-            "custom_settings": spec.custom_settings.document() if spec.custom_settings else {},
+            "custom_settings": _as_written(spec.custom_settings),
             "bucket_span": format_duration(spec.bucket_span),
             "source": job.source.name,
             "detectors": [
@@ -92,6 +93,11 @@ class AboutJob(Collector):
         words = (job.detector.namespace, job.detector.name, groups, job.spec.description or "")
         family.add_metric(words, 1.0)
         yield family
+
+
+def _as_written(settings: CustomSettings | None) -> Document:
+    document: Document = settings.document() if settings is not None else {}
+    return {key: value for key, value in document.items() if key != "customUrls" or value}
 
 
 def _beside(document: Document, descriptions: Mapping[int, str], urls: Iterable[Any]) -> Document:

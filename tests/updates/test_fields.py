@@ -1,0 +1,138 @@
+"""The table of fields, row by row: taken and refused, followed while opened and while closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomaly_operator.api.v1alpha1.anomalydetector import AnomalyDetector, AnomalyDetectorSpec
+from anomaly_operator.api.v1alpha1.updates import UPDATE_LAWS
+from anomaly_operator.errors import SpecError
+from tests.api.asking import Server, speaks_of
+from tests.api.cases import Update, detector
+from tests.support.either_apiserver import either_apiserver
+from tests.updates.fields import FIELDS, SEEN_ELSEWHERE, Field
+from tests.updates.lab import EDIT_S, Lab
+
+TABLE = pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.title)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run an API server with the CRDs: the stand-in, or a real one."""
+    with either_apiserver(tmp_path_factory.mktemp("apiserver")) as kubeconfig:
+        made = Server(kubeconfig)
+        try:
+            made.install()
+            yield made
+        finally:
+            made.close()
+
+
+def stored(field: Field) -> dict[str, Any]:
+    """Detector as it is before the edit."""
+    plain = {"partitionField": "namespace", "bucketSpan": "15m"}
+    fixed = {"detectors": [{"metric": "memory_usage", "function": "max", "by": "pod"}]}
+    return {**plain, **fixed, **field.old}
+
+
+def problems(spec: dict[str, Any]) -> str:
+    try:
+        AnomalyDetector.parse(detector(**spec))
+    except SpecError as error:
+        return str(error)
+    return ""
+
+
+@TABLE
+def test_a_valid_value_is_taken_and_another_refused_by_name_in_python(field: Field):
+    assert problems({**stored(field), **field.spec}) == ""
+    refused = field.refused
+    said = problems({**stored(field), **refused.spec})
+    assert said == f"{refused.path}: {refused.message}"
+
+
+@TABLE
+def test_a_valid_value_is_taken_and_another_refused_by_name_by_the_api_server(
+    server: Server, field: Field
+):
+    old, refused = stored(field), field.refused
+    taken = Update(field.title, detector(**old), detector(**{**old, **field.spec}))
+    assert server.refusal_of_update(taken) == []
+    update = Update(
+        field.title,
+        detector(**old),
+        detector(**{**old, **refused.spec}),
+        refused.path,
+        refused.message,
+        refused.server,
+        refused.server_path,
+    )
+    causes = server.refusal_of_update(update)
+    assert speaks_of(update, causes), causes
+
+
+def prepared(field: Field, lab: Lab, crowded: Lab) -> Lab:
+    chosen = crowded if field.crowded else lab
+    if field.prepare is not None:
+        field.prepare(chosen)
+    return chosen
+
+
+@TABLE
+def test_without_the_edit_its_effect_is_not_there(field: Field, lab: Lab, crowded: Lab):
+    untouched = prepared(field, lab, crowded)
+    assert untouched.run(field.until_s, observe=field.observe) == field.before
+
+
+@TABLE
+def test_an_edit_while_opened_takes_effect(field: Field, lab: Lab, crowded: Lab):
+    edited = prepared(field, lab, crowded)
+    seen = edited.run(
+        field.until_s,
+        at={EDIT_S: lambda: edited.edit(**field.spec)},
+        observe=field.observe,
+    )
+    assert seen == field.after
+    assert edited.openings == int(field.reopens), "reopened where it must be, and only there"
+    assert edited.status["appliedGeneration"] == edited.generation == 2
+
+
+@TABLE
+def test_an_edit_while_closed_takes_effect_at_the_next_open(field: Field, lab: Lab, crowded: Lab):
+    edited = prepared(field, lab, crowded)
+    edited.run(EDIT_S)
+    edited.edit(**field.spec)
+    assert edited.run(field.until_s, observe=field.observe) == field.after
+    assert edited.openings == 0
+    assert edited.status["appliedGeneration"] == 2
+
+
+def test_every_field_that_can_be_updated_has_a_row():
+    """What no law of the API holds fast can change, and a field without a row is not proved."""
+    fixed = {law.field.partition(".")[0] for law in UPDATE_LAWS}
+    spec = {field.alias or name for name, field in AnomalyDetectorSpec.model_fields.items()}
+    mutable = (spec - fixed) | {
+        "detectors[].description",
+        "detectors[].customRules",
+        "detectors[].minDeviation",
+        "perPartitionCategorization.stopOnWarn",
+    }
+    rows = {field.name for field in FIELDS} | set(SEEN_ELSEWHERE)
+    assert {name for name in mutable if not any(row.startswith(name) for row in rows)} == set()
+    nested = {
+        row
+        for row in rows
+        if not any(row == name or row.startswith(f"{name}.") for name in mutable)
+    }
+    assert nested == set(), "rows of fields that there are not"
+
+
+@pytest.mark.parametrize("place", sorted(set(SEEN_ELSEWHERE.values())))
+def test_what_is_seen_elsewhere_is_there(place: str):
+    path, _, name = place.partition("::")
+    text = (Path(__file__).parents[2] / path).read_text(encoding="utf-8")
+    assert f"def {name}(" in text if name else text
