@@ -8,7 +8,9 @@ written yet is a reason to wait, not to die.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,9 +36,12 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from anomaly_operator.adapters import results_rows, results_schema
 from anomaly_operator.adapters.results_rows import Row, milliseconds
+from anomaly_operator.adapters.salvaging import is_damage, salvage, set_aside
 from anomaly_operator.engine.categorizing import Category, Standing
 from anomaly_operator.errors import StoreUnavailable
 from anomaly_operator.ports import Advance, SnapshotInfo
+
+logger = logging.getLogger(__name__)
 
 _BUSY_TIMEOUT_MS = 10_000  # a reader's long query may hold the database that long
 _LATEST_ONLY = frozenset({"data_counts", "timing_stats"})
@@ -71,6 +76,7 @@ class ResultsStore:
         self._shard = shard
         self._now_s = now_s
         self._engine: Engine | None = None
+        self._renewing = threading.RLock()
 
     def write(self, advance: Advance) -> None:
         """Take one advance in one transaction. Raises StoreUnavailable."""
@@ -219,12 +225,35 @@ class ResultsStore:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
+        engine = self._engine
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             cause = getattr(error, "orig", None) or error
             place = self._url.rsplit("@", 1)[-1]
+            if is_damage(cause):
+                self._renew(failed=engine)
+                raise StoreUnavailable(
+                    f"results store {place}: {cause}; set aside, and going on with a new file "
+                    "that has what could still be read"
+                ) from error
             raise StoreUnavailable(f"results store {place}: {str(cause).strip()}") from error
+
+    def _renew(self, *, failed: Engine | None) -> None:
+        """Go on with a new file in place of a damaged one; another thread may have done so."""
+        with self._renewing:
+            if self._engine is not failed:
+                return
+            self.close()
+            path = Path(self._url.removeprefix("sqlite:///"))
+            with contextlib.suppress(OSError, StoreUnavailable, SQLAlchemyError, sqlite3.Error):
+                aside = set_aside(path)
+                self._opened()
+                tables = tuple(table.name for table in results_schema.metadata.sorted_tables)
+                saved = salvage(aside, path, tables=tables, job_id=self._job_id)
+                logger.warning(
+                    "results store was damaged; it is now %s, %d rows saved", aside, saved
+                )
 
     def _opened(self) -> Engine:
         if self._engine is None:
