@@ -9,6 +9,11 @@ from anomaly_operator.devcluster.apiserver.refusals import Refusal, forbidden, n
 from anomaly_operator.devcluster.apiserver.storage import Store
 from anomaly_operator.devcluster.apiserver.write_options import WriteOptions
 
+# A control loop takes them off what is deleted and in use no more.
+_IN_USE_MARKS = {
+    "/persistentvolumeclaims": "kubernetes.io/pvc-protection",
+    "/persistentvolumes": "kubernetes.io/pv-protection",
+}
 NEVER_DELETED = {"default", "kube-system", "kube-public"}
 
 
@@ -19,6 +24,9 @@ def before_create(
     metadata = document["metadata"]
     if kind.namespaced:
         _check_namespace(store, kind, document)
+    mark = _IN_USE_MARKS.get(kind.store)
+    if mark is not None and mark not in metadata.setdefault("finalizers", []):
+        metadata["finalizers"].append(mark)
     if kind.store == "/pods":
         _complete_pod(document)
         labels = _namespace_labels(store, str(metadata["namespace"]))

@@ -54,6 +54,8 @@ def causes(
     elif kind.store in {"/configmaps", "/secrets"}:
         yield from _data_key_causes(new)
         yield from _immutable_data_causes(new, old)
+    elif kind.store == "/events":
+        yield from _event_causes(new)
     elif kind.store.endswith("/roles") or kind.store.endswith("/clusterroles"):
         yield from _role_causes(new)
     elif kind.store.endswith("rolebindings"):
@@ -196,6 +198,15 @@ def _data_key_causes(new: Document) -> Iterator[Cause]:
         for name in new.get(part) or {}:
             if not _DATA_KEY.match(name):
                 yield invalid_value(f"{part}[{name}]", name, text=_DATA_KEY_TEXT)
+
+
+def _event_causes(new: Document) -> Iterator[Cause]:
+    """An event stands in the namespace of what it is about; about what has none, in default."""
+    about = str(look_up(new, ("involvedObject", "namespace")) or "")
+    found = str(new["metadata"].get("namespace") or "")
+    if found != (about or "default"):
+        text = "does not match event.namespace"
+        yield invalid_value("involvedObject.namespace", about, text=text)
 
 
 def _role_causes(new: Document) -> Iterator[Cause]:

@@ -98,11 +98,14 @@ def fill_dependent(kind: KindInfo, document: Document) -> None:
             claim.setdefault("status", {"phase": "Pending"})
     elif kind.store == "apps/daemonsets":
         _fill_rollout(spec.get("updateStrategy") or {}, {"maxSurge": 0, "maxUnavailable": 1})
+        annotations = document["metadata"].setdefault("annotations", {})
+        annotations.setdefault("deprecated.daemonset.template.generation", "1")
     elif kind.store == "batch/jobs":
         _fill_job(document)
     elif kind.store == "/services":
-        for port in spec.get("ports") or []:
-            port.setdefault("targetPort", port.get("port"))
+        _fill_service(spec)
+    elif kind.store == "/events":
+        _fill_event(document)
     elif kind.store == "apiextensions.k8s.io/customresourcedefinitions":
         _fill_definition(spec)
     elif kind.store.startswith("rbac.authorization.k8s.io/"):
@@ -139,6 +142,21 @@ def _fill_rollout(strategy: Document, values: Document) -> None:
         rolling = strategy.setdefault("rollingUpdate", {})
         for name, value in values.items():
             rolling.setdefault(name, value)
+
+
+def _fill_service(spec: Document) -> None:
+    for port in spec.get("ports") or []:
+        port.setdefault("targetPort", port.get("port"))
+    if spec.get("clusterIP") == "None":
+        spec.setdefault("clusterIPs", ["None"])
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+
+
+def _fill_event(event: Document) -> None:
+    event.setdefault("eventTime", None)
+    event.setdefault("reportingComponent", "")
+    event.setdefault("reportingInstance", "")
 
 
 def _fill_job(job: Document) -> None:

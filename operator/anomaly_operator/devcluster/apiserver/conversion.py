@@ -40,5 +40,6 @@ def to_served(kind: KindInfo, document: Document) -> Document:
     if document.get("apiVersion") == kind.api_version:
         return document
     if kind.group == "events.k8s.io":
-        return _renamed(document, _CORE_FIELDS) | {"apiVersion": kind.api_version}
+        served = _renamed(document, _CORE_FIELDS) | {"apiVersion": kind.api_version}
+        return {name: value for name, value in served.items() if value != ""}
     return document | {"apiVersion": kind.api_version}
