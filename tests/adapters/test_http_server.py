@@ -108,3 +108,11 @@ def test_a_store_that_is_away_is_503(served: Served, tmp_path: Path) -> None:
     answer = served.get("/api/v1/records")
     assert answer.status_code == 503
     assert "results store" in answer.json()["error"]
+
+
+def test_a_filter_without_a_value_is_one(served: Served) -> None:
+    """Of buckets, the empty partition is the bucket as a whole, and not every partition."""
+    everything = served.get("/api/v1/records?partition_field_value=").json()["count"]
+    assert everything == served.get("/api/v1/records").json()["count"] == 3
+    assert served.get("/api/v1/records?by_field_value=").json()["count"] == 0
+    assert served.get("/api/v1/records?min_score=").status_code == 400

@@ -110,7 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
             problem = self.probes[parts.path]()
             self._answer(503 if problem else 200, "text/plain", (problem or "ok").encode())
         elif parts.path.startswith(_API) and parts.path.removeprefix(_API) in KINDS:
-            self._results(parts.path.removeprefix(_API), parse_qs(parts.query))
+            # Blank values too: partition_field_value= asks for buckets as a whole.
+            given = parse_qs(parts.query, keep_blank_values=True)
+            self._results(parts.path.removeprefix(_API), given)
         elif parts.path == _API + _JOB and self.about is not None:
             self._json(200, self.about.document())
         else:
