@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ NOW_S = START_S + 3 * 86400
 MIDDLE_S, END_S = NOW_S + 12 * SPAN_S, NOW_S + 24 * SPAN_S
 
 
-def real(folder: Path) -> Rig:
+@contextmanager
+def real(folder: Path) -> Iterator[Any]:
     """A worker over real files; its source and clock are scripted."""
     rig: Any = Rig()
     rig.folder = folder
@@ -31,8 +33,9 @@ def real(folder: Path) -> Rig:
     )
     rig.snapshots = open_snapshot_store(str(folder / "snapshots"), UID, shard=0)
     rig.journal = FileJournal(folder / "journal")
-    made: Rig = rig
-    return made
+    yield rig
+    rig.journal.close()
+    rig.store.close()
 
 
 def documents(rig: Any, kind: str) -> dict[tuple[Any, ...], Any]:
@@ -48,10 +51,16 @@ def documents(rig: Any, kind: str) -> dict[tuple[Any, ...], Any]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[tuple[Any, ...], Any]]:
-    rig = real(tmp_path_factory.mktemp("undisturbed"))
-    rig.run_until(MIDDLE_S)
-    rig.run_until(END_S)
-    return {kind: documents(rig, kind) for kind in ("records", "buckets")}
+    with real(tmp_path_factory.mktemp("undisturbed")) as rig:
+        rig.run_until(MIDDLE_S)
+        rig.run_until(END_S)
+        return {kind: documents(rig, kind) for kind in ("records", "buckets")}
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Any]:
+    with real(tmp_path) as made:
+        yield made
 
 
 def overwrite(path: Path, start: float, end: float) -> None:
@@ -95,11 +104,10 @@ LOSSLESS: dict[str, Callable[[Any], None]] = {
 
 @pytest.mark.parametrize("damage", LOSSLESS.values(), ids=LOSSLESS)
 def test_with_a_damaged_state_the_results_are_the_same(
-    tmp_path: Path,
+    rig: Any,
     undisturbed: dict[str, dict[tuple[Any, ...], Any]],
     damage: Callable[[Any], None],
 ):
-    rig = real(tmp_path)
     rig.run_until(MIDDLE_S)
     damage(rig)
     rig.run_until(END_S)
@@ -115,11 +123,10 @@ def test_with_a_damaged_state_the_results_are_the_same(
 
 @pytest.mark.parametrize("damage", [database_header, database_middle])
 def test_with_a_damaged_database_it_goes_on_in_a_new_one(
-    tmp_path: Path,
+    rig: Any,
     undisturbed: dict[str, dict[tuple[Any, ...], Any]],
     damage: Callable[[Any], None],
 ):
-    rig = real(tmp_path)
     rig.run_until(MIDDLE_S)
     rig.store.flush()
     rig.store.close()
@@ -131,14 +138,13 @@ def test_with_a_damaged_database_it_goes_on_in_a_new_one(
     assert found.keys() <= expected.keys()
     if damage is database_middle:
         assert len(found) > len(since), "something could be read, and was saved"
-    assert (tmp_path / "results.db.damaged").exists()
+    assert (rig.folder / "results.db.damaged").exists()
     assert rig.condition("ResultsStored")["status"] == "True"
 
 
 def test_a_full_disk_is_waited_out_and_nothing_is_lost(
-    tmp_path: Path, undisturbed: dict[str, dict[tuple[Any, ...], Any]]
+    rig: Any, undisturbed: dict[str, dict[tuple[Any, ...], Any]]
 ):
-    rig = real(tmp_path)
     rig.run_until(MIDDLE_S)
     seen: list[str] = []
     with full_at(64 * 1024):
