@@ -290,9 +290,8 @@ def _columns(line: str) -> str:
 def steady(value: Any, key: str = "") -> Any:
     """Put a word in place of everything that is another at every run."""
     if isinstance(value, Mapping):
-        cells = "cells" in value
         return {
-            name: _cells(child) if cells and name == "cells" else steady(child, name)
+            name: _cells(child) if name.endswith("cells") else steady(child, name)
             for name, child in value.items()
         }
     if isinstance(value, list):
@@ -311,5 +310,8 @@ def steady(value: Any, key: str = "") -> Any:
     return re.sub(r"(made-)[a-z0-9]{5}\b", r"\1<random>", text)
 
 
-def _cells(cells: Iterable[Any]) -> list[Any]:
-    return ["<age>" if isinstance(c, str) and _AGE.match(c) else steady(c) for c in cells]
+def _cells(value: Any) -> Any:
+    """Spell the cells of tables, in lists of lists or alone, without ages."""
+    if isinstance(value, list):
+        return [_cells(each) for each in value]
+    return "<age>" if isinstance(value, str) and _AGE.match(value) else steady(value)

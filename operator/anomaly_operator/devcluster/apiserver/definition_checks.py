@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from anomaly_operator.devcluster.apiserver.cel.definition_rules import rule_definition_causes
+from anomaly_operator.devcluster.apiserver.crd_schemas import schema_from_crd
 from anomaly_operator.devcluster.apiserver.documents import Document
 from anomaly_operator.devcluster.apiserver.refusals import (
     Cause,
@@ -14,6 +15,7 @@ from anomaly_operator.devcluster.apiserver.refusals import (
     not_supported,
     required,
 )
+from anomaly_operator.devcluster.apiserver.schema_checks import check
 
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _LOGICAL = ("allOf", "anyOf", "oneOf")
@@ -70,15 +72,33 @@ def _version_causes(spec: Document) -> Iterator[Cause]:
             text="must have exactly one version marked as storage version",
         )
     for index, version in enumerate(versions):
-        path = f"spec.versions[{index}].schema.openAPIV3Schema"
+        # A schema that all versions share is looked at once, where older definitions had it.
+        alone = len(versions) == 1
+        place = "spec.validation" if alone else f"spec.versions[{index}].schema"
+        path = f"{place}.openAPIV3Schema"
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         if schema is None:
             yield required(path, "schemas are required")
             continue
         problems = list(structure_causes(schema, path=path, top=True))
+        if not problems:
+            problems = list(_default_causes(schema, path=path))
         yield from problems
         if not problems:
             yield from rule_definition_causes(schema, path=path)
+
+
+def _default_causes(schema: Document, *, path: str) -> Iterator[Cause]:
+    """Yield where a default would not pass the schema it stands in."""
+    if "default" in schema:
+        for cause in check(schema["default"], schema_from_crd(schema)):
+            place = f"{path}.default{'.' if cause.field else ''}{cause.field}"
+            yield Cause(place, cause.reason, cause.text.replace("<nil> in body", " in body"))
+    for name, child in (schema.get("properties") or {}).items():
+        yield from _default_causes(child, path=f"{path}.properties[{name}]")
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            yield from _default_causes(schema[name], path=f"{path}.{name}")
 
 
 def structure_causes(schema: Document, *, path: str, top: bool = False) -> Iterator[Cause]:
@@ -124,10 +144,6 @@ def _keyword_causes(schema: Document, *, path: str) -> Iterator[Cause]:
         yield forbidden_field(
             f"{path}.uniqueItems",
             "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
-        )
-    if schema.get("additionalProperties") is False:
-        yield forbidden_field(
-            f"{path}.additionalProperties", "additionalProperties cannot be set to false"
         )
     if schema.get("additionalProperties") and schema.get("properties"):
         yield forbidden_field(

@@ -258,5 +258,8 @@ def shown(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        for letter in "<>&":  # as Go's encoder has them
+            text = text.replace(letter, f"\\u{ord(letter):04x}")
+        return text
     return str(value)

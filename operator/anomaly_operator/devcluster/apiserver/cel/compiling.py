@@ -66,7 +66,7 @@ def _clean(problem: Exception | str) -> str:
     text = str(problem)
     while _NOISE.search(text):
         text = _NOISE.sub("", text)
-    return text
+    return re.sub(r"(undefined field '[^']*') not found in struct '[^']*'", r"\1", text)
 
 
 def evaluate(expression: str, values: Mapping[str, Any], *, optional_old: bool = False) -> Any:
@@ -107,7 +107,7 @@ class Checker:
             compiled = environment.compile(expression)
             _program(expression, optional_old=optional and uses_old_self(expression))
         except RuntimeError as problem:
-            return f"compilation failed: {_clean(problem)}"
+            return f"compilation failed: ERROR: {_clean(problem)}"
         except RuleError as problem:
             return f"compilation failed: {problem}"
         found = compiled.return_type()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from anomaly_operator.devcluster.apiserver.cel.compiling import Checker, uses_old_self
@@ -68,21 +69,47 @@ def _rules_causes(
         if uncorrelatable and uses_old_self(expression):
             yield invalid_value(
                 f"{place}.rule",
-                expression,
+                _whole(rule),
                 text="oldSelf cannot be used on the uncorrelatable portion of the schema within "
                 f"{uncorrelatable}",
             )
         problem = checker.problem(rule, expression, wanted="bool")
         if problem:
-            yield invalid_value(f"{place}.rule", expression, text=problem)
+            yield invalid_value(f"{place}.rule", _whole(rule), text=problem)
         yield from _message_causes(rule, checker, place=place)
+        field_path = rule.get("fieldPath")
+        if field_path and not _leads_somewhere(str(field_path), schema):
+            text = "must be a valid path"
+            yield invalid_value(f"{place}.fieldPath", field_path, text=text)
         if not problem:
             for name in ("rule", "messageExpression"):
-                text = cost_problem(
+                too_much = cost_problem(
                     str(rule.get(name) or ""), schema, is_message=name == "messageExpression"
                 )
-                if text:
-                    yield forbidden_field(f"{place}.{name}", text)
+                if too_much:
+                    yield forbidden_field(f"{place}.{name}", too_much)
+
+
+def _whole(rule: Document) -> Document:
+    """Return a rule as a real server shows it: the fields of its Go struct."""
+    return {
+        "Rule": rule.get("rule") or "",
+        "Message": rule.get("message") or "",
+        "MessageExpression": rule.get("messageExpression") or "",
+        "Reason": rule.get("reason"),
+        "FieldPath": rule.get("fieldPath") or "",
+        "OptionalOldSelf": rule.get("optionalOldSelf"),
+    }
+
+
+def _leads_somewhere(field_path: str, schema: SchemaNode) -> bool:
+    """Tell whether a path such as ``.limits.memory`` names a field of the schema."""
+    if not field_path.startswith((".", "[")):
+        return False
+    node: SchemaNode | None = schema
+    for name in re.findall(r"\.([A-Za-z0-9_-]+)|\['([^']*)'\]", field_path):
+        node = node.child(name[0] or name[1]) if node is not None else None
+    return node is not None
 
 
 def _visible(schema: SchemaNode) -> SchemaNode:
@@ -101,7 +128,7 @@ def _visible(schema: SchemaNode) -> SchemaNode:
 
 def _message_causes(rule: Document, checker: Checker, *, place: str) -> Iterator[Cause]:
     message = rule.get("message")
-    if message is not None and (not str(message).strip() or "\n" in str(message).strip()):
+    if message and (not str(message).strip() or "\n" in str(message).strip()):
         yield invalid_value(
             f"{place}.message", message, text="message must not contain line breaks or be empty"
         )
@@ -110,10 +137,7 @@ def _message_causes(rule: Document, checker: Checker, *, place: str) -> Iterator
         problem = checker.problem(rule, expression, wanted="string")
         if problem:
             text = f"messageExpression {problem}" if "compilation" in problem else problem
-            yield invalid_value(f"{place}.messageExpression", expression, text=text)
+            yield invalid_value(f"{place}.messageExpression", _whole(rule), text=text)
     reason = rule.get("reason")
     if reason is not None and reason not in _REASONS:
         yield not_supported(f"{place}.reason", reason, supported=_REASONS)
-    field_path = rule.get("fieldPath")
-    if field_path is not None and not str(field_path).startswith((".", "[")):
-        yield invalid_value(f"{place}.fieldPath", field_path, text="fieldPath must be a valid path")
