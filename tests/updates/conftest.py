@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.jobs import rfc3339
 from tests.updates.lab import BASE_UNTIL_S, Lab
-from tests.updates.scenario import CROWD, PODS, write_table
+from tests.updates.scenario import CROWD, FLOOD, FLOOD_FROM_S, PODS, write_table
 
-MakeLab = Callable[[], Lab]
+MakeLab = Callable[[str], Lab]
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +29,28 @@ def lab(base: Lab, tmp_path: Path) -> Lab:
     return base.copied(tmp_path / "lab")
 
 
-@pytest.fixture
-def crowded(base: Lab, tmp_path: Path) -> Lab:
-    """The same, and 400 new pods come after the edit."""
-    made = base.copied(tmp_path / "crowded")
-    made.table = write_table(tmp_path / "table.csv", (*PODS, *CROWD))
-    made.edit(generation=1)
+@pytest.fixture(scope="session")
+def flooded(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Another worker, that has learnt the pods of the flood too."""
+    folder = tmp_path_factory.mktemp("flooded")
+    made = Lab(folder / "base", write_table(folder / "table.csv", (*PODS, *FLOOD)))
+    made.edit(generation=1, start=rfc3339(FLOOD_FROM_S))
+    made.run(BASE_UNTIL_S)
     return made
+
+
+@pytest.fixture
+def laboratory(base: Lab, request: pytest.FixtureRequest, tmp_path: Path) -> MakeLab:
+    """Give a worker's data to go on from, by what will happen: plain, crowd or flood."""
+
+    def make(happens: str) -> Lab:
+        if happens == "flood":
+            learnt: Lab = request.getfixturevalue("flooded")
+            return learnt.copied(tmp_path / "flood")
+        made = base.copied(tmp_path / happens)
+        if happens == "crowd":  # 400 new pods come after the edit
+            made.table = write_table(tmp_path / "table.csv", (*PODS, *CROWD))
+            made.edit(generation=1)
+        return made
+
+    return make

@@ -59,7 +59,7 @@ class Field:
     after: object
     reopens: bool = False
     until_s: float = SOON_S
-    crowded: bool = False
+    happens: str = "plain"  # what the pods of the lab do
     old: Spec = field(default_factory=dict)  # the spec before the edit
     prepare: Callable[[Lab], None] | None = None
     labelled: str = ""  # what is special about this row of the field
@@ -124,6 +124,12 @@ def _oldest_result(lab: Lab) -> object:
     (newest,) = lab.results("buckets", order="desc", limit=1)
     (oldest,) = lab.results("buckets", limit=1)
     return round((newest["timestamp"] - oldest["timestamp"]) / 86_400_000, 1)
+
+
+def _rescored(lab: Lab) -> object:
+    """Whether scores of the past were corrected as the flood was seen."""
+    records = lab.results("records", min_score=1)
+    return any(each["record_score"] < each["initial_record_score"] - 1 for each in records)
 
 
 _AGES_H = tuple(range(6, 60, 6))
@@ -299,7 +305,7 @@ FIELDS = (
         before=(1024, True, False, True),
         after=(1, False, True, False),
         reopens=True,
-        crowded=True,
+        happens="crowd",
     ),
     Field(
         "backgroundPersistInterval",
@@ -315,6 +321,22 @@ FIELDS = (
         after=8,  # of the eight hours and a half until the evening
         reopens=True,
         until_s=EVENING_S,
+    ),
+    Field(
+        "renormalizationWindowDays",
+        {"renormalizationWindowDays": 0},
+        Refused(
+            {"renormalizationWindowDays": -1},
+            "spec.renormalizationWindowDays",
+            "-1 is less than 0",
+            AT_LEAST,
+        ),
+        _rescored,
+        before=True,
+        after=False,
+        reopens=True,
+        until_s=bucket_s(96),
+        happens="flood",
     ),
     Field(
         "modelPruneWindow",
@@ -481,7 +503,6 @@ SEEN_ELSEWHERE = {
     "suspend": "tests/updates/test_cluster.py::test_a_closed_detector_takes_every_edit",
     "allowLazyOpen": "tests/reconcile/test_capacity.py",
     "perPartitionCategorization.stopOnWarn": "tests/api/cases_settings.py",
-    "renormalizationWindowDays": "tests/updates/test_reopening.py",
 }
 """Fields whose effect is not a single worker's: where it is seen."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tests.updates.lab import AFTER, BEFORE, HISTORY, NOW_S, SPAN_S, START_S, bucket_s
 
 STEPS = 3  # samples a bucket
-LAST = 96  # buckets that the table reaches beyond NOW_S
+LAST = 100  # buckets that the table reaches beyond NOW_S
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +28,7 @@ class Pod:
     from_s: float = START_S
     until_s: float = float("inf")
     rises_to: float = 0.0  # from the bucket after the edit on
+    strange_at: tuple[int, ...] = (BEFORE, AFTER)
 
     @property
     def workload(self) -> str:
@@ -46,6 +47,20 @@ PODS = (
 )
 STRANGE = frozenset({"web-1", "web-2", "main-db", "job-7", "low-1"})
 CROWD = tuple(Pod("shop", f"crowd{i}-1", 100e6, 100e6, from_s=bucket_s(7)) for i in range(400))
+FLOOD_FROM_S = bucket_s(-240)  # a short history: what floods is soon most of it
+FLOOD = tuple(
+    Pod(
+        f"flood{place}",
+        f"one{i}-1",
+        100e6,
+        300e6,
+        from_s=FLOOD_FROM_S,
+        strange_at=(6 + 2 * i,),
+    )
+    for place in range(5)
+    for i in range(43)
+)
+"""Pods of five more partitions, each strange once: in every other bucket somebody is."""
 
 
 def values_of(pod: Pod, times: Floats) -> Floats:
@@ -54,7 +69,7 @@ def values_of(pod: Pod, times: Floats) -> Floats:
     values = pod.quiet * (1 + noise)
     if pod.rises_to:
         values = np.where(times >= bucket_s(7), pod.rises_to * (1 + noise), values)
-    for number in (BEFORE, AFTER):
+    for number in pod.strange_at:
         within = (times >= bucket_s(number)) & (times < bucket_s(number + 1))
         if pod.strange != pod.quiet:
             values = np.where(within, pod.strange, values)
@@ -77,4 +92,4 @@ def write_table(path: Path, pods: Iterable[Pod] = PODS) -> Path:
     return path
 
 
-__all__ = ["CROWD", "HISTORY", "PODS", "STRANGE", "Pod", "write_table"]
+__all__ = ["CROWD", "FLOOD", "FLOOD_FROM_S", "HISTORY", "PODS", "STRANGE", "Pod", "write_table"]

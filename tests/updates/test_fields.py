@@ -14,6 +14,7 @@ from anomaly_operator.errors import SpecError
 from tests.api.asking import Server, speaks_of
 from tests.api.cases import Update, detector
 from tests.support.either_apiserver import either_apiserver
+from tests.updates.conftest import MakeLab
 from tests.updates.fields import FIELDS, SEEN_ELSEWHERE, Field
 from tests.updates.lab import EDIT_S, Lab
 
@@ -75,22 +76,22 @@ def test_a_valid_value_is_taken_and_another_refused_by_name_by_the_api_server(
     assert speaks_of(update, causes), causes
 
 
-def prepared(field: Field, lab: Lab, crowded: Lab) -> Lab:
-    chosen = crowded if field.crowded else lab
+def prepared(field: Field, laboratory: MakeLab) -> Lab:
+    chosen = laboratory(field.happens)
     if field.prepare is not None:
         field.prepare(chosen)
     return chosen
 
 
 @TABLE
-def test_without_the_edit_its_effect_is_not_there(field: Field, lab: Lab, crowded: Lab):
-    untouched = prepared(field, lab, crowded)
+def test_without_the_edit_its_effect_is_not_there(field: Field, laboratory: MakeLab):
+    untouched = prepared(field, laboratory)
     assert untouched.run(field.until_s, observe=field.observe) == field.before
 
 
 @TABLE
-def test_an_edit_while_opened_takes_effect(field: Field, lab: Lab, crowded: Lab):
-    edited = prepared(field, lab, crowded)
+def test_an_edit_while_opened_takes_effect(field: Field, laboratory: MakeLab):
+    edited = prepared(field, laboratory)
     seen = edited.run(
         field.until_s,
         at={EDIT_S: lambda: edited.edit(**field.spec)},
@@ -102,8 +103,8 @@ def test_an_edit_while_opened_takes_effect(field: Field, lab: Lab, crowded: Lab)
 
 
 @TABLE
-def test_an_edit_while_closed_takes_effect_at_the_next_open(field: Field, lab: Lab, crowded: Lab):
-    edited = prepared(field, lab, crowded)
+def test_an_edit_while_closed_takes_effect_at_the_next_open(field: Field, laboratory: MakeLab):
+    edited = prepared(field, laboratory)
     edited.run(EDIT_S)
     edited.edit(**field.spec)
     assert edited.run(field.until_s, observe=field.observe) == field.after
