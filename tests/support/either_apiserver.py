@@ -1,4 +1,4 @@
-"""An API server, whichever is asked for: the stand-in, or the real one of ``KUBEBUILDER_ASSETS``."""
+"""An API server: the stand-in, or the real one of ``KUBEBUILDER_ASSETS``."""
 
 from __future__ import annotations
 

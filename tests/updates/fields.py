@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from anomaly_operator.ports import SnapshotInfo
 from tests.api.cases import AT_LEAST, AT_MOST, MATCH, REQUIRED, TOO_LONG, TYPE
-from tests.updates.lab import AFTER, EDIT_S, NOW_S, START_S, Lab, bucket_s
+from tests.updates import observing
+from tests.updates.lab import START_S, Lab, bucket_s
 from tests.updates.scenario import STRANGE
 
 MIB = 2**20
@@ -70,89 +70,6 @@ class Field:
         return f"{self.name} {self.labelled}".strip()
 
 
-def _record(lab: Lab, pod: str) -> dict[str, Any]:
-    start_s = bucket_s(AFTER)
-    (found,) = lab.results("records", start=start_s, end=start_s + 1, entity=pod)
-    return found
-
-
-def _groups(lab: Lab) -> object:
-    return lab.job()["groups"], lab.info()["groups"]
-
-
-def _links(lab: Lab) -> object:
-    return [link["url"] for link in _record(lab, "web-1").get("links", ())]
-
-
-def _withheld(lab: Lab) -> object:
-    return {pod: name for pod, name in lab.muted(AFTER).items() if pod in STRANGE}
-
-
-def _too_near(lab: Lab) -> object:
-    return STRANGE - lab.recorded(AFTER)
-
-
-def _plotted(lab: Lab) -> object:
-    """Pods with stored bounds, whether those begin with the edit, and pods with bounds shown."""
-    rows = lab.results("model_plot")
-    since = min((row["timestamp"] / 1000 for row in rows), default=0.0)
-    pods = {row["by_field_value"] for row in rows}
-    return pods & STRANGE, since >= EDIT_S - 900, set(lab.metric("anomaly_upper_bound")) & STRANGE
-
-
-def _changes_told(lab: Lab) -> object:
-    events = {note["event"] for note in lab.results("annotations", by_field_value="rise-1")}
-    return "model_change" in events
-
-
-def _stored_since(lab: Lab) -> object:
-    return sum(info.timestamp_s > EDIT_S + 900 for info in lab.snapshots().list())
-
-
-def _held(lab: Lab) -> object:
-    stats = lab.status["modelSizeStats"]
-    return (
-        stats["modelBytesMemoryLimit"] // MIB,
-        stats["memoryStatus"] == "ok",
-        stats["bucketAllocationFailuresCount"] > 0,
-        stats["seriesCount"] > 400,
-    )
-
-
-def _oldest_result(lab: Lab) -> object:
-    """How old the oldest bucket and record are, in days."""
-    (newest,) = lab.results("buckets", order="desc", limit=1)
-    (oldest,) = lab.results("buckets", limit=1)
-    return round((newest["timestamp"] - oldest["timestamp"]) / 86_400_000, 1)
-
-
-def _rescored(lab: Lab) -> object:
-    """Whether scores of the past were corrected as the flood was seen."""
-    records = lab.results("records", min_score=1)
-    return any(each["record_score"] < each["initial_record_score"] - 1 for each in records)
-
-
-_AGES_H = tuple(range(6, 60, 6))
-
-
-def _age_snapshots(lab: Lab) -> None:
-    """Store the models as if every six hours of the last two days and a half."""
-    store = lab.snapshots()
-    arrays = store.load(store.list()[-1].snapshot_id)
-    for age_h in _AGES_H:
-        time_s = NOW_S - age_h * 3600
-        store.save(SnapshotInfo(f"{time_s:.0f}", time_s, 0), arrays)
-
-
-def _snapshots_kept(lab: Lab) -> object:
-    """Ages in hours, counted from NOW_S, of the snapshots that the night left."""
-    return [
-        round((NOW_S - info.timestamp_s) / 3600)
-        for info in lab.snapshots().list()
-        if info.timestamp_s <= NOW_S - 6 * 3600
-    ]
-
-
 # Counted from the newest snapshot, made about an hour after NOW_S: older than a day are those of
 # 24 h and more; the first of each 24 h from there on back is that of 42 h, that of 54 h, and the
 # one from when the analysis began.
@@ -195,7 +112,7 @@ FIELDS = (
             " or digit at both ends",
             MATCH,
         ),
-        _groups,
+        observing.groups,
         before=([], ""),
         after=(["kubernetes", "shop_1"], ",kubernetes,shop_1,"),
     ),
@@ -222,7 +139,7 @@ FIELDS = (
             "is required",
             REQUIRED,
         ),
-        _links,
+        observing.links,
         before=[],
         after=[
             (
@@ -252,7 +169,7 @@ FIELDS = (
         ),
         lambda lab: (
             lab.job()["detectors"][0]["description"],
-            _record(lab, "web-1").get("detector_description"),
+            observing.record(lab, "web-1").get("detector_description"),
         ),
         before=("", None),
         after=("Peak memory of each pod", "Peak memory of each pod"),
@@ -265,7 +182,7 @@ FIELDS = (
             "spec.detectors[0].customRules[0]",
             "a rule needs a scope or at least one condition",
         ),
-        _withheld,
+        observing.withheld,
         before={},
         after={"web-1": "", "web-2": ""},
     ),
@@ -278,7 +195,7 @@ FIELDS = (
             "-1 is less than 0.0",
             AT_LEAST,
         ),
-        _too_near,
+        observing.too_near,
         before=frozenset(),
         after=STRANGE - {"main-db"},
     ),
@@ -291,7 +208,7 @@ FIELDS = (
             "-0.1 is less than 0.0",
             AT_LEAST,
         ),
-        _too_near,
+        observing.too_near,
         before=frozenset(),
         after={"low-1"},
     ),
@@ -301,7 +218,7 @@ FIELDS = (
         Refused(
             {"analysisLimits": {"modelMemoryLimit": "1023kb"}}, _LIMIT, f"1023kb {_SIZE}", _SIZE
         ),
-        _held,
+        observing.held,
         before=(1024, True, False, True),
         after=(1, False, True, False),
         reopens=True,
@@ -316,7 +233,7 @@ FIELDS = (
             "59m must be between 1h and 30d",
             "must be between 1h and 30d",
         ),
-        _stored_since,
+        observing.stored_since,
         before=0,
         after=8,  # of the eight hours and a half until the evening
         reopens=True,
@@ -331,7 +248,7 @@ FIELDS = (
             "-1 is less than 0",
             AT_LEAST,
         ),
-        _rescored,
+        observing.rescored,
         before=True,
         after=False,
         reopens=True,
@@ -362,11 +279,11 @@ FIELDS = (
             "-1 is less than 0",
             AT_LEAST,
         ),
-        _snapshots_kept,
+        observing.snapshots_kept,
         before=_THINNED,
         after=[42, 18, 12, 6],
         until_s=NEXT_MORNING_S,
-        prepare=_age_snapshots,
+        prepare=observing.age_snapshots,
     ),
     Field(
         "dailyModelSnapshotRetentionAfterDays",
@@ -377,11 +294,11 @@ FIELDS = (
             "11 must not be greater than modelSnapshotRetentionDays (10)",
             "must not be greater than modelSnapshotRetentionDays",
         ),
-        _snapshots_kept,
+        observing.snapshots_kept,
         before=_THINNED,
         after=[96, 54, 42, 36, 30, 24, 18, 12, 6],
         until_s=NEXT_MORNING_S,
-        prepare=_age_snapshots,
+        prepare=observing.age_snapshots,
     ),
     Field(
         "resultsRetentionDays",
@@ -392,7 +309,7 @@ FIELDS = (
             "36501 is greater than 36500",
             AT_MOST,
         ),
-        lambda lab: 2.0 <= _oldest_result(lab) <= 2.2,  # type: ignore[operator]
+        lambda lab: 2.0 <= observing.oldest_result(lab) <= 2.2,  # type: ignore[operator]
         before=False,
         after=True,
         until_s=NEXT_MORNING_S,
@@ -401,7 +318,7 @@ FIELDS = (
         "modelPlotConfig.enabled",
         {"modelPlotConfig": {"enabled": True}},
         _NO_PLOT,
-        _plotted,
+        observing.plotted,
         before=(set(), False, set()),
         after=(STRANGE, True, STRANGE),
     ),
@@ -414,7 +331,7 @@ FIELDS = (
             "'web-*' holds a wildcard; write the values out, comma separated",
             MATCH,
         ),
-        _plotted,
+        observing.plotted,
         before=(set(), False, set()),
         after=({"web-1", "job-7", "low-1"}, True, {"web-1", "job-7", "low-1"}),
     ),
@@ -427,7 +344,7 @@ FIELDS = (
             "'yes' is not true or false",
             TYPE,
         ),
-        _changes_told,
+        observing.changes_told,
         before=False,
         after=True,
         until_s=EVENING_S,
@@ -436,7 +353,7 @@ FIELDS = (
         "maintenanceWindows",
         window(**_LATE_MORNING),
         _NO_WINDOW,
-        _withheld,
+        observing.withheld,
         before={},
         after=dict.fromkeys(STRANGE, "backup"),
         labelled="once",
@@ -451,7 +368,7 @@ FIELDS = (
             "'0 0 2 * * *' is not a five-field cron expression, such as 0 2 * * 6",
             MATCH,
         ),
-        _withheld,
+        observing.withheld,
         before={},
         after=dict.fromkeys(STRANGE, "backup"),
         labelled="by cron in a time zone",
@@ -465,7 +382,7 @@ FIELDS = (
             "30s must be between 1m and 7d",
             "must be between 1m and 7d",
         ),
-        _withheld,
+        observing.withheld,
         before={},
         after={},
         labelled="by cron in UTC, which is another time",
@@ -479,7 +396,7 @@ FIELDS = (
             "give either filterId or values, and not both",
             server_path=f"{_WINDOW}.scope[workload]",
         ),
-        _withheld,
+        observing.withheld,
         before={},
         after={"web-1": "backup", "web-2": "backup"},
         labelled="for a workload",
@@ -492,7 +409,7 @@ FIELDS = (
             f"{_WINDOW}.end",
             "must be after start",
         ),
-        _withheld,
+        observing.withheld,
         before={},
         after={},
         labelled="that only keeps values from the model",
