@@ -20,6 +20,8 @@ from anomaly_operator.engine.layout import (
     BOOST,
     CLASSES,
     LEVEL,
+    OLD_LEFT,
+    OLD_SHIFT,
     PHASE,
     PHASE_EARLY,
     RATES,
@@ -31,6 +33,7 @@ from anomaly_operator.engine.layout import (
     SLOPE,
     SPREAD_LOW,
     SPREAD_UP,
+    TRACKERS,
     WIDEN,
 )
 
@@ -48,12 +51,13 @@ PHASE_RATE = 1.0 / 24.0
 PHASE_CLIP = 6.0  # spreads
 PHASE_WORSE = 4.0  # variances by which the rhythm must fail as it stands ...
 PHASE_BETTER = 0.3  # ... and share of that error an hour's shift must leave
-SCALE_RATE = 1.0 / 96.0
+SCALE_RATE = 1.0 / 48.0
 SCALE_MEAN = 0.8  # mean |z| of an ordinary series
-SCALE_ODD = 1.7  # mean |z| from which the spread has changed
+SCALE_ODD = 1.4  # mean |z| from which the spread has changed
 OFF = 3.0  # spreads off the slow level that count as evidence
 STILL = 2.0  # mean spreads of movement about the recent level that count as standing still
 RECENT_RATE = 0.2
+REMEMBERED = 400.0  # buckets an old level is remembered for
 
 
 @inlined
@@ -87,9 +91,12 @@ def learn_shift(
 @inlined
 def accept_level(c: NDArray[np.float64]) -> None:
     """Take the present level as the level: every tracker moves there at once."""
+    moved = c[RECENT]
+    c[OLD_SHIFT] = moved
+    c[OLD_LEFT] = REMEMBERED
     for r in range(CLASSES):
         base = LEVEL + r * RATES
-        level = c[base + RATES - 1] + c[RECENT]
+        level = c[base + RATES - 1] + moved
         for k in range(RATES):
             c[base + k] = level
         c[SLOPE + r] = 0.0
@@ -136,7 +143,7 @@ def learn_scale_change(c: NDArray[np.float64], z: float, weight: float) -> int:
     if c[SCALE_SHIFT] == 0.0:
         c[SCALE_SHIFT] = SCALE_MEAN
     c[SCALE_SHIFT] += weight * SCALE_RATE * (min(abs(z), 4.0) - c[SCALE_SHIFT])
-    if c[SCALE_SHIFT] < SCALE_ODD or c[SHIFT] != 0.0:
+    if c[SCALE_SHIFT] < SCALE_ODD or abs(c[SHIFT]) > 4.0:
         return 0
     wider = c[SCALE_SHIFT] / SCALE_MEAN
     c[SPREAD_UP] *= wider
@@ -144,6 +151,20 @@ def learn_scale_change(c: NDArray[np.float64], z: float, weight: float) -> int:
     c[REF_SPREAD] *= wider
     c[SCALE_SHIFT] = SCALE_MEAN
     return NOTE_SCALE
+
+
+@inlined
+def go_back(c: NDArray[np.float64]) -> None:
+    """Return every tracker to the level before the last accepted one, which is then the old one."""
+    moved = c[OLD_SHIFT]
+    for i in range(TRACKERS):
+        c[LEVEL + i] -= moved
+    for b in range(BANDS):
+        c[BAND + b] = 0.0
+    c[OLD_SHIFT] = -moved
+    c[OLD_LEFT] = REMEMBERED
+    c[RECENT] = 0.0
+    c[SHIFT] = 0.0
 
 
 def reopen(c: NDArray[np.float64], widen: float) -> None:

@@ -153,7 +153,9 @@ class Engine:
             self.limit.pruned += model.prune(index - window)
             model.refresh_pool()
             oldest_s = index * self.settings.span_s - self.settings.renormalization_window_s
-            model.ranking.refresh(partitions=len(model.partitions), oldest_s=oldest_s)
+            model.ranking.refresh(
+                partitions=len(model.partitions), span_s=self.settings.span_s, oldest_s=oldest_s
+            )
             if self.settings.renormalization_window_s > 0.0:
                 collected.rescores += model.ranking.rescores(model.settings.index)
 
@@ -205,7 +207,7 @@ class Engine:
                 if self.settings.renormalization_window_s > 0.0:
                     model.ranking.claims.append(item.claim())
             collected.annotations += annotations_of(out, block, start_s=at_s, span_s=span)
-            model.ranking.learn(out.bucket_period, out.crowd, span / 86400.0)
+            model.ranking.learn(out.bucket_period, out.crowd)
             counts += np.nansum(block.counts[begin:end], axis=1)
             period = out.bucket_period
             if len(model.partitions):

@@ -22,6 +22,7 @@ from anomaly_operator.engine.layout import (
     BANDS,
     BOOST,
     COUNT,
+    RUN,
 )
 from anomaly_operator.engine.tails import learn_tail, normal_score
 
@@ -29,8 +30,10 @@ HORIZON = np.array([3.0, 10.0, 32.0, 128.0])
 NEWS = 2  # bands of the forecast's own errors; the others follow the distance from the slow level
 CLIP = 8.0  # spreads: one wild bucket must not look like a long deviation
 LN_TESTS = 1.1  # -ln of how much rarer one band's excess is than the best one's; about three bands
-PRESENT = 0.7  # spreads the bucket at hand must itself be off for a band to speak up
-OVER = 0.6
+PRESENT = 0.2  # spreads the bucket at hand must itself be off for a band to speak up ...
+HALF = 0.5  # ... and share of the band it must be off by
+HOME = 2.0  # spreads from the slow level within which a loud run is over
+WASH = 0.3  # of a band that is left by every bucket back home
 FORGET = 16.0  # horizons a band's spread remembers
 
 
@@ -65,8 +68,8 @@ def judge_bands(
         tail = max(c[BAND_TAIL + b], 1.0 / (3.0 + n / (2.0 * horizon)))
         z = normal_score(mean / c[BAND_SPREAD + b], tail)
         scores[b] = z
-        if clipped * z < PRESENT * abs(z):
-            z *= OVER  # the deviation is over, only its mean lingers
+        if clipped * math.copysign(1.0, mean) < PRESENT + HALF * abs(mean):
+            continue  # the deviation is over, only its mean lingers
         z = abs(z) if side == 0 else z * side
         worst = max(worst, z)
     if worst > 1.5:
@@ -84,10 +87,13 @@ def learn_bands(
 ) -> None:
     """Move the bands, then their spreads; a band far out teaches its spread little."""
     n = c[COUNT]
+    home = c[RUN] > 0.0 and abs(residual) < HOME
     for b in range(BANDS):
         horizon = HORIZON[b]
         clipped = min(max(news if b < NEWS else residual, -CLIP), CLIP)
         mean = c[BAND + b] + weight * (clipped - c[BAND + b]) / horizon
+        if home:
+            mean *= WASH
         c[BAND + b] = mean
         if n < 2.0:
             continue

@@ -17,6 +17,7 @@ from anomaly_operator.engine.changes import (
     NOTE_RHYTHM_FOUND,
     NOTE_RHYTHM_LOST,
     NOTE_VARIANCE,
+    go_back,
     learn_phase,
     learn_scale_change,
     learn_shift,
@@ -38,6 +39,8 @@ from anomaly_operator.engine.layout import (
     LEVEL,
     LOGGED,
     OFFSET,
+    OLD_LEFT,
+    OLD_SHIFT,
     PHASE,
     RATES,
     REF_SPREAD,
@@ -100,6 +103,11 @@ EARLY_CAP = 0.2  # -ln p a bucket of experience allows
 GROWN_DAYS = (2.0, 8.0, 15.0)  # days lived through after which surprise is learnt anew
 YOUNG_CAP = (10.5, 13.0, 18.0)  # -ln p a series may claim before each of these ages
 CLOCK_SPAN_S = 300.0  # bucket spans from which a series must have seen days to claim rarity
+BACK = 0.3  # of the distance from the present level that may be left from the old one
+EARLY_DAYS = 4.0  # in which what one day said is soon unsaid by the next ...
+EARLY_GAIN = 0.35  # ... by at least this share of the difference
+NUDGE = 1e-9  # of a slot: a bucket that starts with its slot must not round into the one before
+CERTAIN = 4.0  # spreads of a weekly departure that is no chance
 LOUD_GAIN = 0.3  # of the usual step, for what an anomaly teaches the day's shape
 WIDEN_KEPT = 0.88  # of the extra spread, from bucket to bucket
 RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
@@ -204,6 +212,8 @@ def advance_rows(
     per_week_slot = max(7.0 * per_day / week_slots, 1.0) if week_slots > 0 else 1.0
     error_rate = 1.0 / min(max(1.5 * per_day, 64.0), 400.0)
     hour_slots = day_slots // 24 if day_slots % 24 == 0 else 0
+    day_slot_s = DAY_S / max(day_slots, 1)
+    week_slot_s = WEEK_S / max(week_slots, 1)
     slow_enough = span_s >= CLOCK_SPAN_S and day_slots > 0
     bases = np.zeros(CLASSES)
     answer = np.zeros(2 + CLASSES)
@@ -250,11 +260,12 @@ def advance_rows(
             w = 0
             visits = c[VISITS] / per_day
             usable = 1
+            lowest = 0
             edge = 0.0
             week_doubt = 0.0
             factor = 1.0
             if day_slots > 0:
-                d = int((at - math.floor(at / DAY_S) * DAY_S) / DAY_S * day_slots)
+                d = int((at - math.floor(at / DAY_S) * DAY_S) / day_slot_s + NUDGE)
                 d = min(d, day_slots - 1)
                 if visits >= 1.0 and not math.isnan(day[d]):
                     usable = 2
@@ -265,7 +276,7 @@ def advance_rows(
                     factor = slot_spread(day_spread, d, visits)
                     edge = JITTER * slot_edge(day, d)
                 if week_slots > 0:
-                    w = int((at - math.floor(at / WEEK_S) * WEEK_S) / WEEK_S * week_slots)
+                    w = int((at - math.floor(at / WEEK_S) * WEEK_S) / week_slot_s + NUDGE)
                     w = min(w, week_slots - 1)
                     if usable == 2 and visits >= 7.0 and week[w] != UNVISITED:
                         usable = 3
@@ -275,14 +286,23 @@ def advance_rows(
                         unit = c[WEEK_UNIT]
                         more = proven(week_value(week, w, unit), noise * max(factor, 1.0), weeks)
                         bases[2] = bases[1] + more
+                        if abs(more) > CERTAIN * noise * max(factor, 1.0):
+                            lowest = 2  # a weekly job: what knows nothing of it has no say now
                         week_doubt = max(WEEK_DOUBT * abs(more), JITTER * week_edge(week, w, unit))
 
-            forecast(c, bases, usable, answer)
+            forecast(c, bases, lowest, usable, answer)
             expected = answer[0]
             reference = answer[1]
+            if c[OLD_LEFT] > 0.0:
+                if abs(y - expected + c[OLD_SHIFT]) < BACK * abs(y - expected):
+                    expected -= c[OLD_SHIFT]
+                    reference -= c[OLD_SHIFT]
+                    go_back(c)
+                c[OLD_LEFT] -= 1.0
             by_clock = 1.0 - answer[2] if usable > 1 else 0.0
             if non_negative and not logged and expected < 0.0:
                 expected = 0.0
+
             told = from_scale(c, expected)
 
             # How far off, in spreads of its side and time of day.
@@ -330,13 +350,16 @@ def advance_rows(
                 lp = -bent(-lp, YOUNG_CAP[int(c[GROWN])])
 
             # What is told.
+            shown = expected
+            if multi_z > single_z and multi_z > 3.0 and (y - expected) * ref < 0.0:
+                shown = reference  # a slow deviation is one from the slow level
             low_edge = expected - c[BOUND_LOW] * (c[SPREAD_LOW] * factor + edge + widen) - floor
             high_edge = expected + c[BOUND_UP] * (c[SPREAD_UP] * factor + edge + widen) + floor
             inside = low_edge <= y <= high_edge
             above_edge = y > high_edge
             ls = min(double + log_sf(single_z), 0.0)
             lm = min(double + log_sf(multi_z), 0.0)
-            typical[t, s] = told
+            typical[t, s] = from_scale(c, shown)
             lower[t, s] = from_scale(c, low_edge)
             upper[t, s] = from_scale(c, high_edge)
             if non_negative and lower[t, s] < 0.0:
@@ -372,7 +395,7 @@ def advance_rows(
             if weight > 0.0:
                 if restarted:
                     c[BOOST] = 0.0
-                    c[WIDEN] = 1.0 if logged else 0.5 * abs(expected)
+                    widen = 1.0 if logged else 0.5 * abs(expected)
                 calm = weight / (1.0 + 0.25 * run)
                 spread = 0.5 * (c[SPREAD_UP] + c[SPREAD_LOW]) + 0.5 * floor + 1e-12
                 rate = calm / (min(0.5 * n + FIRST_WEIGHT, SPREAD_MEMORY))
@@ -421,10 +444,12 @@ def advance_rows(
                 learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:
                     anchor = c[FIRST] if c[ERROR + RATES] == 0.0 else c[LEVEL + RATES + SLOW]
-                    wide = 4.0 if visits < 3.0 else 1.0
+                    wide = 20.0 if visits < EARLY_DAYS else 1.0
                     reach = wide * MOVE_CLIP * spread * factor
                     gain = weight * max(1.0 / (visits + 1.0), GAIN_FLOOR) / per_slot
-                    if worst >= LOUD and visits >= 2.0:
+                    if visits < EARLY_DAYS:
+                        gain = max(gain, weight * EARLY_GAIN / per_slot)
+                    if worst >= LOUD and visits >= 7.0:
                         gain *= LOUD_GAIN
                     if usable > 1:
                         ratio = abs(e) / (spread / MEAN_TO_DEVIATION)

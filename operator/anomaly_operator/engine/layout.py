@@ -72,7 +72,9 @@ LONG_SIZE = 80
 RECENT = 81  # distance from the slow level, followed closely
 RECENT_SIZE = 82  # and how much it moves about itself
 GROWN = 83  # how many of GROWN_DAYS the row has lived through
-CORE = 84
+OLD_SHIFT = 84  # from the level before the last accepted one to the present one
+OLD_LEFT = 85  # buckets for which the way back there is no news
+CORE = 86
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

@@ -39,22 +39,28 @@ SETTLING = 8.0  # buckets a new pod's level is followed closely before it is ave
 
 @inlined
 def forecast(
-    c: NDArray[np.float64], bases: NDArray[np.float64], usable: int, out: NDArray[np.float64]
+    c: NDArray[np.float64],
+    bases: NDArray[np.float64],
+    lowest: int,
+    usable: int,
+    out: NDArray[np.float64],
 ) -> None:
-    """Average the trackers of the first ``usable`` classes; ``bases`` are the classes' rhythms.
+    """Average the trackers of classes ``lowest`` to ``usable`` - 1 with their rhythms ``bases``.
 
     ``out`` gets: the forecast, the forecast of the slow trackers alone, and the share of weight on
     each class.
     """
     best = np.inf
-    for k in range(usable * RATES):
+    for k in range(lowest * RATES, usable * RATES):
         best = min(best, c[ERROR + k])
     best = max(best, 1e-300)
     total = 0.0
     mean = 0.0
     slow_total = 0.0
     slow_mean = 0.0
-    for r in range(usable):
+    for r in range(lowest):
+        out[2 + r] = 0.0
+    for r in range(lowest, usable):
         share = 0.0
         for k in range(RATES):
             ratio = best / max(c[ERROR + r * RATES + k], best)

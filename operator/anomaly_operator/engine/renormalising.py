@@ -3,8 +3,8 @@
 A return period is a promise: "once a week" should not come ten times a day. Each detector counts,
 per decade of claimed return period, how many *episodes* its partitions had, and over how many
 partition-days. Where an episode comes more than SLACK times as often as claimed, the claim is
-lowered to what was observed; elsewhere nothing is touched, so a score stays what it was. Real trouble
-now and then stays far below SLACK: this is for floods.
+lowered to what was observed; elsewhere nothing is touched, so a score stays what it was. Real
+trouble now and then stays far below SLACK: this is for floods.
 
 A correction that changes past scores of the window noticeably yields a ``Rescore`` with its
 reason; the initial score stays.
@@ -22,7 +22,7 @@ from anomaly_operator.engine.scoring import CLAIM_BINS, CLAIM_STEP, MINOR_AT, co
 
 SLACK = 50.0  # times as often as claimed before a claim is lowered
 LEAST_EPISODES = 20.0  # fewer say nothing
-MEMORY_DAYS = 60.0  # partition-days by which history fades to 1/e, times the partitions
+MEMORY_DAYS = 60.0  # after which the weight of history is halved
 NOTICEABLE = 1.5  # points of score, or crossing a mark
 MOST_KEPT = 4000  # past records a detector remembers for rescoring
 
@@ -42,17 +42,17 @@ class Ranking:
     """What one detector's claims turned out to be worth."""
 
     episodes: NDArray[np.float64] = field(default_factory=lambda: np.zeros(CLAIM_BINS))
-    partition_days: float = 0.0
+    buckets: int = 0  # judged, of all partitions
     correction: NDArray[np.float64] = field(default_factory=lambda: np.zeros(CLAIM_BINS))
     above: dict[int, float] = field(default_factory=dict)  # partition -> claim of its last bucket
     claims: list[Claim] = field(default_factory=list)
 
-    def learn(self, periods: NDArray[np.float64], crowd: NDArray[np.float64], day: float) -> None:
-        """Count episodes of (T, P) claims; ``day`` is a bucket's length in days.
+    def learn(self, periods: NDArray[np.float64], crowd: NDArray[np.float64]) -> None:
+        """Count episodes of (T, P) claims; whole numbers, so that blocks may be cut anyhow.
 
         An episode at a decade begins where the partition's claim rises above it.
         """
-        self.partition_days += float((crowd > 0.0).sum()) * day
+        self.buckets += int((crowd > 0.0).sum())
         for k in range(periods.shape[1]):
             claims = np.floor((periods[:, k] - MINOR_AT) / CLAIM_STEP)
             claims = np.clip(claims, -1.0, CLAIM_BINS - 1.0)
@@ -61,14 +61,15 @@ class Ranking:
                 self.episodes[int(before[t]) + 1 : int(claims[t]) + 1] += 1.0
             self.above[k] = float(claims[-1])
 
-    def refresh(self, *, partitions: int, oldest_s: float) -> None:
+    def refresh(self, *, partitions: int, span_s: float, oldest_s: float) -> None:
         """Fade the past, drop claims older than ``oldest_s``, and set the correction anew."""
-        fade = np.exp(-self.partition_days / (MEMORY_DAYS * max(partitions, 1)))
-        if fade < 0.5:
+        days = self.buckets * span_s / 86400.0
+        if days > MEMORY_DAYS * max(partitions, 1):
             self.episodes *= 0.5
-            self.partition_days *= 0.5
+            self.buckets //= 2
+            days *= 0.5
         claimed = MINOR_AT + CLAIM_STEP * np.arange(CLAIM_BINS)
-        observed = np.log10(max(self.partition_days, 1e-9) / np.maximum(self.episodes, 1e-9))
+        observed = np.log10(max(days, 1e-9) / np.maximum(self.episodes, 1e-9))
         excess = claimed - observed - np.log10(SLACK)
         wrong = np.where(self.episodes >= LEAST_EPISODES, np.maximum(excess, 0.0), 0.0)
         # A larger claim is corrected no less in what is left of it: order must not change.

@@ -2,8 +2,9 @@
 
 A member (pod) that replaces another of its family (workload) takes over its row, with the level
 open to be learnt anew; one more member than before gets a copy of what the family taught; a
-member that returns after its row was given away is treated as one more. All of it looks only at buckets
-up to the one at hand, so that history read in blocks and live buckets one by one give the same rows.
+member that returns after its row was given away is treated as one more. All of it looks only at
+buckets up to the one at hand, so that history read in blocks and live buckets one by one give the
+same rows.
 """
 
 from __future__ import annotations

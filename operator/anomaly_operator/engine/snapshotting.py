@@ -62,7 +62,7 @@ def dump_ranking(ranking: Ranking) -> dict[str, Any]:
     """History of claims; JSON keeps every bit of a float."""
     return {
         "episodes": ranking.episodes.tolist(),
-        "partition_days": ranking.partition_days,
+        "buckets": ranking.buckets,
         "correction": ranking.correction.tolist(),
         "above": [[k, claim] for k, claim in ranking.above.items()],
         "claims": [
@@ -75,7 +75,7 @@ def dump_ranking(ranking: Ranking) -> dict[str, Any]:
 def load_ranking(ranking: Ranking, dumped: Mapping[str, Any]) -> None:
     """Inverse of ``dump_ranking``."""
     ranking.episodes = np.array(dumped["episodes"], dtype=np.float64)
-    ranking.partition_days = float(dumped["partition_days"])
+    ranking.buckets = int(dumped["buckets"])
     ranking.correction = np.array(dumped["correction"], dtype=np.float64)
     ranking.above = {int(k): float(claim) for k, claim in dumped["above"]}
     ranking.claims = [

@@ -1,0 +1,100 @@
+"""Replica slots: who holds which row when pods come and go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from anomaly_operator.engine.contract import SeriesKey
+from anomaly_operator.engine.engine import Engine
+from anomaly_operator.engine.layout import COUNT
+from anomaly_operator.engine.slots import SlotTable
+from tests.engine.building import DAY, analysis, block, bytes_of, lasting, members, noise, run
+
+
+def rollout(at: int, *, overlap: int = 0, buckets: int = 8 * DAY) -> np.ndarray:
+    """Two pods: the second begins at ``at``, the first ends ``overlap`` buckets later."""
+    values = noise(buckets, series=2)
+    values[at + overlap :, 0] = np.nan
+    values[:at, 1] = np.nan
+    return values
+
+
+def test_a_pod_that_replaces_another_takes_over_its_row() -> None:
+    engine, columns, outcomes = run(rollout(500), series=members("a-1", "a-2"))
+    assert engine.model_size().series == 1
+    assert engine.models[0].state.core[0, COUNT] > 700
+    assert np.isfinite(columns.score[500, 1])
+    events = [each for outcome in outcomes for each in outcome.annotations]
+    assert [each.event for each in events if each.event == "rollout"] == ["rollout"]
+    assert "a-2 took over from a-1" in next(e.text for e in events if e.event == "rollout")
+
+
+def test_a_rollout_does_not_flood() -> None:
+    values = rollout(500)
+    values[500:, 1] *= 1.25  # the new version needs more
+    _, columns, _ = run(values, series=members("a-1", "a-2"))
+    assert np.sum(columns.score[500:, 1] >= 50.0) <= 1
+
+
+def test_one_more_pod_starts_from_what_the_workload_taught() -> None:
+    engine, columns, _ = run(rollout(500, overlap=200), series=members("a-1", "a-2"))
+    assert engine.model_size().series == 2
+    first = columns.upper[502, 1] - columns.lower[502, 1]
+    assert np.isfinite(first)
+    assert engine.models[0].state.core[1, COUNT] > 200
+
+
+def test_blocks_of_any_length_give_the_same_rows_and_bytes() -> None:
+    values = rollout(500, overlap=3, buckets=700)
+    series = members("a-1", "a-2")
+    at_once, whole, _ = run(values, series=series, cut=700)
+    piecewise, parts, _ = run(values, series=series, cut=7)
+    assert bytes_of(at_once) == bytes_of(piecewise)
+    np.testing.assert_array_equal(whole.score, parts.score)
+
+
+def test_a_planned_end_is_silent() -> None:
+    values = noise(DAY * 9, series=1)
+    values[-1] = 1.0  # cut short in its last bucket
+    settings = analysis(side="low")
+    engine, _, _ = run(values[:-1], settings)
+    series = lasting(1)
+    last = block(values[-1:], series, first=len(values) - 1)
+    spoken = Engine.restore(settings, engine.snapshot()).advance([last])
+    silent = engine.advance([replace(last, ended=frozenset({0}))])
+    assert len(spoken.records) == 1
+    assert silent.records == ()
+
+
+def test_a_pod_that_comes_back_is_one_more() -> None:
+    values = noise(600, series=2)
+    values[:300, 1] = np.nan
+    values[250:400, 0] = np.nan  # gone when the other came, back later
+    engine, columns, _ = run(values, series=members("a-1", "a-2"))
+    assert engine.model_size().series == 2
+    assert np.isfinite(columns.score[450]).all()
+
+
+def test_rows_unseen_for_the_prune_window_are_used_again() -> None:
+    settings = analysis(prune_window_s=DAY * 900.0)
+    engine, _, _ = run(noise(200, series=3), settings)
+    run(noise(3 * DAY, series=1), settings, engine=engine, first=200)
+    size = engine.model_size()
+    assert (size.series, size.pruned_series) == (1, 2)  # the first is still there
+
+
+def test_table_survives_its_dump() -> None:
+    table = SlotTable()
+    keys = [SeriesKey("p", "f", str(i)) for i in range(4)]
+    rows = [table.hold(key) for key in keys]
+    table.release(rows[1])
+    table.release(rows[1])  # nothing left to release
+    table.hand_over(rows[2], SeriesKey("p", "f", "new"))
+    loaded = SlotTable.load(table.dump())
+    assert loaded.holders == table.holders
+    assert loaded.rows == table.rows
+    assert loaded.families == table.families
+    assert loaded.free == table.free
+    assert loaded.used() == 3
