@@ -27,7 +27,7 @@ demo: $(STAMP) ## Run the whole thing on this machine: no cluster, no Docker (AR
 test: $(STAMP) ## Run every check and test
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timings >/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports >/dev/null || $(BIN)/lint-imports
 	@$(BIN)/python -m tests.support.debian_packages
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 

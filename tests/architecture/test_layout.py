@@ -75,7 +75,7 @@ def test_nothing_is_left_unfinished():
     assert found == []
 
 
-@pytest.mark.parametrize("command", [["lint-imports", "--no-timings"]], ids=["floors"])
+@pytest.mark.parametrize("command", [["lint-imports"]], ids=["floors"])
 def test_imports_go_down_only(command: list[str]):
     """import-linter's contracts in pyproject.toml hold."""
     program = Path(sys.executable).parent / command[0]
