@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from anomaly_operator.worker.loop import Ending
@@ -86,3 +88,17 @@ def test_a_snapshot_that_is_not_there_changes_nothing(settled: Rig) -> None:
     settled.job = wish("12345", delete=True)
     run_through(settled, settled.clock.now + 1)
     assert before.items() <= settled.store.buckets.items()
+
+
+def test_without_a_past_to_ask_for_the_results_there_are_stay(make_rig: Callable[..., Rig]) -> None:
+    """A kubelet cannot tell again what was: closing that time anew would make it empty."""
+    rig = make_rig(history=False)
+    rig.run_until(rig.clock.now + 4 * SPAN_S)
+    kept = rig.snapshots.list()[-1]
+    rig.run_until(rig.clock.now + 10 * SPAN_S)
+    before = {key: told for key, told in rig.store.buckets.items() if told[1]}
+    assert any(time_s >= kept.timestamp_s for time_s, _ in before)
+    rig.job = wish(kept.snapshot_id, delete=False)
+    run_through(rig, rig.clock.now + 5 * SPAN_S)
+    assert before.items() <= rig.store.buckets.items()
+    assert max(time_s for time_s, _ in rig.store.buckets) > max(time_s for time_s, _ in before)

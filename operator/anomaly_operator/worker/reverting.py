@@ -41,7 +41,7 @@ def revert(parts: Parts, now: Restored, settings: JobSettings) -> Restored:
     position_s = target.state.position_s
     if wish.delete_intervening_results:
         parts.store.delete_results(from_s=position_s)
-    elif target.gathering.history and target.state.position_s > target.state.start_s:
+    else:
         target = _from_now_on(parts, target, settings)
     parts.snapshots.delete(newer)
     parts.journal.forget(math.inf)
@@ -61,5 +61,6 @@ def _from_now_on(parts: Parts, target: Restored, settings: JobSettings) -> Resto
     due_s = math.floor((parts.clock.now_s() - settings.delay_s) / settings.span_s) * settings.span_s
     position_s = max(due_s, target.state.position_s)
     gathering = Gathering(parts.source, target.settings, share=parts.share, start_s=position_s)
+    gathering.categorizer.load(target.gathering.categorizer.dump())
     target.state.position_s = position_s
     return Restored(target.engine, gathering, target.state, target.settings)
