@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks import labelled, nab, plots
 from benchmarks.datasets import LabelledSeries, data_folder
 from benchmarks.detectors import CRITICAL, MAJOR, Detector, Ours
-from benchmarks.peers.registry import fast_peers, slow_peers
+from benchmarks.peers.registry import SLOW_ROWS, fast_peers, slow_peers
 from benchmarks.report import Goal, Section, Table
 
 # Halves: thresholds fitted on one half and applied to the other. Whole: fitted on what is scored.
@@ -32,11 +32,13 @@ def run(folder: Path, *, quick: bool, seed_shift: int = 0) -> Section:
     if not found:
         print(f"labelled sets are absent ({data_folder()}): skipped")
         return Section("labelled", (), ())
-    detectors: list[Detector] = [Ours(), *fast_peers(), *([] if quick else slow_peers())]
+    fast: list[Detector] = [Ours(), *fast_peers()]
     outcomes: dict[str, list[labelled.Outcome]] = {}
     for group, data in found:
         outcomes[group] = []
-        for detector in detectors:
+        rows = sum(len(each.values) for each in data)
+        slow = [] if quick or rows > SLOW_ROWS else slow_peers()
+        for detector in [*fast, *slow]:
             print(f"  {group}: {detector.name}", flush=True)
             outcomes[group].append(labelled.run(group, data, detector))
     tables = [_ranking(outcomes), _marks(outcomes)]
