@@ -278,7 +278,7 @@ def test_a_closed_detector_takes_every_edit(walk: Walk):
     edits: dict[str, Any] = {}
     for field in (*LIVE.values(), *REOPENING.values()):
         edits |= field.spec
-    generation = walk.patch(**edits, renormalizationWindowDays=31)
+    generation = walk.patch(**edits)
     walk.cluster.until(
         "seen", lambda: walk.cluster.status(NAME).get("observedGeneration") == generation
     )
