@@ -30,6 +30,7 @@ from anomaly_operator.engine.layout import (
     REF_SPREAD,
     SCALE_SHIFT,
     SHIFT,
+    SHIFT_FROM,
     SLOPE,
     SPREAD_LOW,
     SPREAD_UP,
@@ -55,6 +56,7 @@ SCALE_RATE = 1.0 / 48.0
 SCALE_MEAN = 0.8  # mean |z| of an ordinary series
 SCALE_ODD = 1.4  # mean |z| from which the spread has changed
 OFF = 3.0  # spreads off the slow level that count as evidence
+STANDS = 3.0  # spreads the level may have moved since the evidence began
 STILL = 2.0  # mean spreads of movement about the recent level that count as standing still
 RECENT_RATE = 0.2
 REMEMBERED = 400.0  # buckets an old level is remembered for
@@ -80,9 +82,14 @@ def learn_shift(
         held -= math.copysign(min(2.0 * weight, abs(held)), held)
     before = abs(c[SHIFT])
     c[SHIFT] = held
-    if abs(held) >= enough and c[RECENT_SIZE] < STILL * sigma:
-        accept_level(c)
-        return 2
+    if before < 1.0:
+        c[SHIFT_FROM] = off
+    if abs(held) >= enough:
+        if abs(c[RECENT] - c[SHIFT_FROM]) < STANDS * sigma and c[RECENT_SIZE] < STILL * sigma:
+            accept_level(c)
+            return 2
+        c[SHIFT] = 0.5 * held  # still on its way, as a leak is: ask again later
+        c[SHIFT_FROM] = c[RECENT]
     if before < 0.5 * enough <= abs(held):
         return 1
     return 0

@@ -74,7 +74,8 @@ RECENT_SIZE = 82  # and how much it moves about itself
 GROWN = 83  # how many of GROWN_DAYS the row has lived through
 OLD_SHIFT = 84  # from the level before the last accepted one to the present one
 OLD_LEFT = 85  # buckets for which the way back there is no news
-CORE = 86
+SHIFT_FROM = 86  # distance from the slow level when evidence of a change began
+CORE = 87
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
