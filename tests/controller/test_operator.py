@@ -52,19 +52,7 @@ def play_worker(cluster: Cluster, name: str = "memory", *, namespace: str = SYST
             },
         }
     )
-    claim = made["spec"]["volumeClaimTemplates"][0]
-    cluster.admin.create(
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {
-                **{k: claim["metadata"][k] for k in ("labels", "annotations")},
-                "name": f"data-{pod_name}",
-                "namespace": SYSTEM,
-            },
-            "spec": claim["spec"],
-        }
-    )
+    cluster.make_claim(made["spec"]["volumeClaimTemplates"][0], f"data-{pod_name}")
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod_name, "namespace": SYSTEM}}
     ready = {"type": "Ready", "status": "True"}
     cluster.admin.apply(

@@ -235,14 +235,7 @@ def test_the_operator_has_no_right_it_does_not_use(cluster: Cluster, base: list[
     operator = start_operator(cluster)
     uid = cluster.apply(manifest())["metadata"]["uid"]
     claim = eventually(cluster.stateful_set, what="a worker")["spec"]["volumeClaimTemplates"][0]
-    cluster.admin.create(
-        {
-            **claim,
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {**claim["metadata"], "namespace": SYSTEM, "name": "data-0"},
-        }
-    )
+    cluster.make_claim(claim, "data-0")
     eventually(lambda: len(cluster.children(uid)) == 10, what="all children and the claim")
     cluster.kubectl("apply", "-f", "manifests/samples/filter-batch.yaml")
     eventually(
