@@ -350,6 +350,6 @@ def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
         results_schema.migrate(connection, steps)
     engine.dispose()
     store = ResultsStore(str(tmp_path / "r.db"), job_id="j/j", shard=0, now_s=lambda: 0.0)
-    with pytest.raises(StoreUnavailable, match="schema version 2 is newer than this worker's 1"):
+    with pytest.raises(StoreUnavailable, match="schema version 3 is newer than this worker's 2"):
         store.write(an_advance(900.0))
     store.close()
