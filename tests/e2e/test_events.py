@@ -87,7 +87,14 @@ def test_a_crash_loop_is_a_new_category_and_an_anomaly(
         cluster.apply(repeated(namespace, times=40))
         severe = cluster.until(
             "an anomaly of what is told forty times at once",
-            lambda: next(iter(results(cluster, name, "records", min_score=75)), None),
+            lambda: next(
+                (
+                    each
+                    for each in results(cluster, name, "records", min_score=75)
+                    if "Volume is on fire" in each["category_definition"]
+                ),
+                None,
+            ),
         )
     finally:
         cluster.kubectl("-n", namespace, "delete", "pod", "--all", "--wait=false")
@@ -95,7 +102,6 @@ def test_a_crash_loop_is_a_new_category_and_an_anomaly(
     assert anomaly["partition_field_value"] == namespace
     assert anomaly["actual"][0] > 1
     assert severe["actual"] == [40.0]
-    assert "Volume is on fire" in severe["category_definition"]
     assert "never seen before" in anomaly["anomaly_score_explanation"]["sentence"]
     assert any(
         value.startswith("crashing")
