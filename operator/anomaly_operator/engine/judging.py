@@ -62,6 +62,7 @@ from anomaly_operator.engine.layout import (
     WIDEN,
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
+from anomaly_operator.engine.plainly import learn_plain, plain_distance, plain_surprise, start_plain
 from anomaly_operator.engine.rhythm import (
     GAIN_FLOOR,
     JITTER,
@@ -132,6 +133,7 @@ def start_row(c: NDArray[np.float64], y: float, index: float, resolution: float)
     c[SEEN] = index
     c[COUNT] = 1.0
     c[BOOST] = 1.0
+    start_plain(c, y)
     for b in range(BANDS):
         c[BAND_SPREAD + b] = band_spread_prior(b)
 
@@ -337,6 +339,11 @@ def advance_rows(
             # Two sides make everything twice as likely; one side not.
             double = LN2 if side == 0 else 0.0
             surprised = max(-double - log_sf(worst), 0.0)
+            plain_floor = max(resolution, COEFFICIENT_FLOOR * abs(told))
+            distance = plain_distance(c, value, plain_floor, side)
+            if worst > 0.0:
+                surprised += plain_surprise(c, distance)
+                surprised -= math.log1p(surprised)  # as two independent ones would have
             lp = calibrated(surprised, record, pool, tail_scale)
             model_lp = lp
             run = c[RUN]
@@ -440,6 +447,7 @@ def advance_rows(
                     if record[0] > 6000.0:
                         for i in range(TAIL_BINS):
                             record[i] *= 0.5
+                learn_plain(c, value, distance, weight)
                 learn_event(c, worst, weight)
                 learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:

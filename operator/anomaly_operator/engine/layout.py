@@ -75,7 +75,12 @@ GROWN = 83  # how many of GROWN_DAYS the row has lived through
 OLD_SHIFT = 84  # from the level before the last accepted one to the present one
 OLD_LEFT = 85  # buckets for which the way back there is no news
 SHIFT_FROM = 86  # distance from the slow level when evidence of a change began
-CORE = 87
+PLAIN_MEAN = 87  # of the last values, whatever the clock; metric's unit
+PLAIN_VARIANCE = 88
+PLAIN_EDGE = 89  # ln(1 + distance in standard deviations) that PLAIN_SHARE of buckets exceed
+PLAIN_EXCESS = 90  # and by how much, on average
+PLAIN_N = 91  # buckets that was learnt from
+CORE = 92
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
