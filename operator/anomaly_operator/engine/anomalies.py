@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from anomaly_operator.engine.compiled import inlined
 from anomaly_operator.engine.layout import (
     COUNT,
+    LAST_PEAK,
     LONG_EVENTS,
     LONG_SIZE,
     RUN,
@@ -41,6 +42,9 @@ FREE = 1.0  # events a series may have before they count as a habit
 SIZE_PRIOR = 0.35  # mean ln(peak / LOUD) assumed with PRIOR_EVENTS' weight
 PRIOR_EVENTS = 2.0
 MEMORY = 8000.0  # buckets after which an event counts 1/e
+REST_FROM = 4.0  # -ln p that is worth the same at any time
+REST_SHARE = 0.3  # of what is beyond, while it stays below the last alarm
+REST_KEPT = 0.995  # of the last alarm's surprise, from bucket to bucket
 FADE = 64.0  # buckets after which a continuing event's surprise has halved
 
 
@@ -85,3 +89,17 @@ def learn_event(c: NDArray[np.float64], z: float, weight: float) -> None:
         c[SHORT_SIZE] *= kept
         c[LONG_EVENTS] *= kept
         c[LONG_SIZE] *= kept
+
+
+@inlined
+def rested(c: NDArray[np.float64], surprise: float) -> float:
+    """What a surprise is worth shortly after a larger one: its excess over REST_FROM shrinks."""
+    if surprise <= REST_FROM or surprise >= c[LAST_PEAK]:
+        return surprise
+    return REST_FROM + REST_SHARE * (surprise - REST_FROM)
+
+
+@inlined
+def learn_rest(c: NDArray[np.float64], surprise: float) -> None:
+    """Remember the largest recent surprise, less with every bucket."""
+    c[LAST_PEAK] = max(REST_KEPT * c[LAST_PEAK], surprise)

@@ -12,7 +12,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_operator.engine.anomalies import FADE, LOUD, familiar_p, learn_event
+from anomaly_operator.engine.anomalies import (
+    FADE,
+    LOUD,
+    familiar_p,
+    learn_event,
+    learn_rest,
+    rested,
+)
 from anomaly_operator.engine.changes import (
     NOTE_RHYTHM_FOUND,
     NOTE_RHYTHM_LOST,
@@ -355,6 +362,8 @@ def advance_rows(
             lp = min(max(lp, -0.5 - EARLY_CAP * n), 0.0)
             if slow_enough and c[GROWN] < len(GROWN_DAYS):
                 lp = -bent(-lp, YOUNG_CAP[int(c[GROWN])])
+            news = -lp
+            lp = -rested(c, news)
 
             # What is told.
             shown = expected
@@ -448,6 +457,7 @@ def advance_rows(
                         for i in range(TAIL_BINS):
                             record[i] *= 0.5
                 learn_plain(c, value, distance, weight)
+                learn_rest(c, news)
                 learn_event(c, worst, weight)
                 learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:

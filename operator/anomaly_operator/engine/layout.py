@@ -80,6 +80,8 @@ PLAIN_VARIANCE = 88
 PLAIN_EDGE = 89  # ln(1 + distance in standard deviations) that PLAIN_SHARE of buckets exceed
 PLAIN_EXCESS = 90  # and by how much, on average
 PLAIN_N = 91  # buckets that was learnt from
+LAST_PEAK = 92  # largest recent surprise, slowly forgotten
+CORE = 93
 CORE = 92
 
 
