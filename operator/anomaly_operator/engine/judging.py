@@ -349,8 +349,10 @@ def advance_rows(
             plain_floor = max(resolution, COEFFICIENT_FLOOR * abs(told))
             distance = plain_distance(c, value, plain_floor, side)
             if worst > 0.0:
-                surprised += plain_surprise(c, distance)
-                surprised -= math.log1p(surprised)  # as two independent ones would have
+                heard = 1.0 - by_clock if widen <= 0.05 * sigma0 else 0.0
+                plain = plain_surprise(c, distance)
+                # Where heard in full, the sum counts as that of two independent surprises.
+                surprised += heard * (plain - math.log1p(surprised + plain))
             lp = calibrated(surprised, record, pool, tail_scale)
             model_lp = lp
             run = c[RUN]
