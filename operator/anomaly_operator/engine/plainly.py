@@ -66,10 +66,10 @@ def plain_distance(c: NDArray[np.float64], value: float, floor: float, side: int
 @inlined
 def plain_surprise(c: NDArray[np.float64], distance: float) -> float:
     """-ln of how often this row is at least that far off."""
-    edge = c[PLAIN_EDGE]
+    edge = float(c[PLAIN_EDGE])
     if distance <= edge:
         return EDGE_SURPRISE * distance / edge
-    return EDGE_SURPRISE + (distance - edge) / c[PLAIN_EXCESS]
+    return EDGE_SURPRISE + (distance - edge) / float(c[PLAIN_EXCESS])
 
 
 @inlined
