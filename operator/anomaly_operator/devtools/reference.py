@@ -46,9 +46,11 @@ def render(kinds: Sequence[Kind]) -> str:
     """Render the whole page."""
     parts = [
         "# Field reference, v1alpha1",
-        ("Generated from the API models by `make generate`; edit those instead. Prose, examples and"
-        " how to work with the kinds: [AnomalyDetector](anomalydetector.md),"
-        " [AnomalyFilter](anomalyfilter.md), [MetricSource](metricsource.md)."),
+        (
+            "Generated from the API models by `make generate`; edit those instead. Prose, examples and"
+            " how to work with the kinds: [AnomalyDetector](anomalydetector.md),"
+            " [AnomalyFilter](anomalyfilter.md), [MetricSource](metricsource.md)."
+        ),
     ]
     for kind in kinds:
         schema = root_schema(kind)
