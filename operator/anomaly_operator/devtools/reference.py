@@ -47,8 +47,8 @@ def render(kinds: Sequence[Kind]) -> str:
     parts = [
         "# Field reference, v1alpha1",
         (
-            "Generated from the API models by `make generate`; edit those instead. Prose, examples and"
-            " how to work with the kinds: [AnomalyDetector](anomalydetector.md),"
+            "Generated from the API models by `make generate`; edit those instead. Prose, examples "
+            "and how to work with the kinds: [AnomalyDetector](anomalydetector.md),"
             " [AnomalyFilter](anomalyfilter.md), [MetricSource](metricsource.md)."
         ),
     ]
