@@ -418,8 +418,12 @@ FIELDS = (
 
 SEEN_ELSEWHERE = {
     "suspend": "tests/updates/test_cluster.py::test_a_closed_detector_takes_every_edit",
-    "allowLazyOpen": "tests/reconcile/test_capacity.py",
-    "perPartitionCategorization.stopOnWarn": "tests/api/cases_settings.py",
+    "allowLazyOpen": (
+        "tests/e2e/test_capacity.py::test_lazy_waits_for_room_and_opens_when_there_is"
+    ),
+    "perPartitionCategorization.stopOnWarn": (
+        "tests/events/test_gathering_events.py::test_stop_on_warn_is_taken_over_live"
+    ),
 }
 """Fields whose effect is not a single worker's: where it is seen."""
 
