@@ -72,6 +72,8 @@ class Ranking:
         observed = np.log10(max(days, 1e-9) / np.maximum(self.episodes, 1e-9))
         excess = claimed - observed - np.log10(SLACK)
         wrong = np.where(self.episodes >= LEAST_EPISODES, np.maximum(excess, 0.0), 0.0)
+        # A record may claim more than its partition's bucket does, and so than was ever counted.
+        wrong = np.maximum.accumulate(wrong)
         # A larger claim is corrected no less in what is left of it: order must not change.
         self.correction = np.minimum.accumulate((claimed - wrong)[::-1])[::-1]
         self.correction = np.maximum(claimed - self.correction, 0.0)

@@ -18,7 +18,7 @@ from tests.support.kube_apiserver import assets
 
 
 @pytest.fixture(
-    scope="module",
+    # A server for each scenario: what one leaves behind is not the next one's business.
     params=[
         pytest.param("stand-in", marks=pytest.mark.xdist_group("conformance-stand-in")),
         pytest.param("kube-apiserver", marks=pytest.mark.xdist_group("conformance-real")),
@@ -27,7 +27,7 @@ from tests.support.kube_apiserver import assets
 def player(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Player]:
-    """Run a server, once for all scenarios."""
+    """Run a server."""
     folder = tmp_path_factory.mktemp("conformance")
     if request.param == "stand-in":
         with stand_in(folder) as player:
