@@ -87,7 +87,10 @@ def test_not_lazy_fails_with_nothing_left_pending_and_opens_at_the_next_edit(ful
     assert (ready["status"], ready["reason"]) == ("False", "InsufficientCapacity")
     full.until("nothing pending", lambda: not full.workers("strict"))
     assert full.status("strict")["state"] == "failed"
-    assert "allowLazyOpen" in full.condition("strict", "Ready")["message"]
+    full.until(
+        "the way out is told",
+        lambda: "allowLazyOpen" in full.condition("strict", "Ready")["message"],
+    )
     make_room(full)
     full.patch("andet", "strict", {"description": "try again"})
     full.opened("strict")
