@@ -118,7 +118,7 @@ class Engine:
     def model_size(self) -> ModelSize:
         """What the models weigh, and what the limit did."""
         held = self._held()
-        self.limit.note(held)
+        self.limit.weigh(held)
         return ModelSize(
             model_bytes=held,
             peak_model_bytes=self.limit.peak_bytes,

@@ -12,26 +12,45 @@ GROWTH = 1.125  # room is made an eighth at a time: little is held that is not u
 
 @dataclass(slots=True)
 class MemoryLimit:
-    """What is held, what may be, and what had to be refused."""
+    """What is held, what may be, and what had to be refused.
+
+    A round is one call of the engine. A series without a model asks again in every round in which
+    it has a value, so a round without a refusal is what tells that room was found for it.
+    """
 
     limit_bytes: int
     peak_bytes: int = 0
-    failures: int = 0
+    failures: int = 0  # rounds in which a series had no room
     pruned: int = 0
     refusing: bool = False
+    _refused: bool = False  # in this round
+    _wanted_bytes: int = 0  # what was refused last
+    _pruned_then: int = 0  # series that had been pruned by then
+
+    def weigh(self, held_bytes: int) -> None:
+        """Remember the largest size seen."""
+        self.peak_bytes = max(self.peak_bytes, held_bytes)
 
     def note(self, held_bytes: int) -> None:
-        """Remember the largest size seen; recover from refusing once well below the limit."""
-        self.peak_bytes = max(self.peak_bytes, held_bytes)
-        if held_bytes < 0.95 * self.limit_bytes:
+        """End a round; refusing ends with one that refused nothing and in which there is room.
+
+        Room is made in steps of an eighth, so a refusal may come well below the limit: the size
+        alone does not tell that those who were refused have a model by now. Without room somebody
+        who is away for a bucket would be refused again when he is back.
+        """
+        self.weigh(held_bytes)
+        has_room = held_bytes + self._wanted_bytes <= self.limit_bytes
+        if not self._refused and (has_room or self.pruned > self._pruned_then):
             self.refusing = False
+        self._refused = False
 
     def admits(self, held_bytes: int, more_bytes: int) -> bool:
-        """Whether ``more_bytes`` fit; a refusal is counted and remembered."""
+        """Whether ``more_bytes`` fit; a refusal is remembered, and counted once a round."""
         if held_bytes + more_bytes <= self.limit_bytes:
             return True
-        self.failures += 1
-        self.refusing = True
+        self.failures += not self._refused
+        self.refusing = self._refused = True
+        self._wanted_bytes, self._pruned_then = more_bytes, self.pruned
         return False
 
     def status(self, held_bytes: int) -> str:
