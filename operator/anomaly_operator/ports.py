@@ -293,6 +293,9 @@ class StatusReporter(Protocol):
     def report(self, entry: Mapping[str, object], *, urgent: bool = False) -> None:
         """Show this state, up to a minute late unless urgent. Never blocks or raises."""
 
+    def report_trouble(self, condition: Mapping[str, object]) -> None:
+        """Show why there is no state to show yet, beside what was shown before. As ``report``."""
+
     def close(self) -> None:
         """Deliver the last state, within a few seconds, and release."""
 

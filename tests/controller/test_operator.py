@@ -390,6 +390,41 @@ def test_filters_and_sources_say_who_uses_them(cluster: Cluster, operator: Opera
     assert status["usedBy"] == ["memory"]
     assert [(c["type"], c["status"]) for c in status["conditions"]] == [("Ready", "True")]
     eventually(lambda: used(kube.METRIC_SOURCES, "kubelet"), what="the source is used")
+    # An edit of who uses it shows long before the resync, which comes every five minutes.
+    patch(cluster, detectors=[{"metric": "memory_usage"}])
+    eventually(
+        lambda: not used(kube.ANOMALY_FILTERS, "batch", namespace=SYSTEM), what="no longer used"
+    )
+    patch(cluster, detectors=[{"metric": "memory_usage", "customRules": [rule]}])
+    eventually(
+        lambda: used(kube.ANOMALY_FILTERS, "batch", namespace=SYSTEM).get("usedBy") == ["memory"],
+        what="used again",
+    )
+
+
+def test_a_deleted_filter_stalls_at_once_whoever_uses_it(cluster: Cluster, operator: Operator):
+    """Each detector says that it is it that uses the filter; the worker's document stays."""
+    name = {"name": "batch", "namespace": SYSTEM}
+    kind = {"apiVersion": "anomaly-operator.dev/v1alpha1", "kind": "AnomalyFilter"}
+    cluster.apply({**kind, "metadata": name, "spec": {"items": ["batch-*"]}})
+    rule = {"scope": {"pod": {"filterId": "batch"}}}
+    using = [{"metric": "memory_usage", "customRules": [rule]}]
+    users = ("memory", "others")
+    for user in users:
+        cluster.apply(detector(user, detectors=using))
+        eventually(lambda user=user: cluster.stateful_set(user), what=f"worker of {user}")
+    cluster.kubectl("-n", SYSTEM, "delete", "anfilter", "batch")
+    for user in users:
+        stalled = eventually(
+            lambda user=user: cluster.condition("Stalled", user), what=f"{user} is stalled"
+        )
+        assert stalled["reason"] == "FilterNotFound"
+        assert f"batch was deleted but is used by AnomalyDetector {user}" in stalled["message"]
+        made = cluster.stateful_set(user)
+        assert made is not None
+        text = cluster.admin.get(kube.CONFIG_MAPS, made["metadata"]["name"], namespace=SYSTEM)
+        assert text is not None
+        assert json.loads(text["data"]["job.json"])["filters"] == {"batch": ["batch-*"]}
 
 
 def test_sigterm_ends_it_cleanly(cluster: Cluster, operator: Operator):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from anomaly_operator.api.job import digest_of
 from anomaly_operator.api.v1alpha1.anomalyfilter import AnomalyFilterSpec
 from anomaly_operator.api.v1alpha1.metricsource import MetricSourceSpec
 from anomaly_operator.errors import Problem, SpecError
@@ -36,9 +37,12 @@ def using_filter(**filters: AnomalyFilterSpec | SpecError) -> Observed:
     return observed(detector(detectors=RULE_ON_BATCH), filters=filters)
 
 
-def grown_to(size_bytes: int) -> Observed:
-    shards = [{"shard": 0, "appliedGeneration": 1, "modelSizeStats": {"modelBytes": size_bytes}}]
-    return opened(detector(), shards=shards)
+def grown_to(*sizes_bytes: int) -> Observed:
+    shards = [
+        {"shard": number, "appliedGeneration": 1, "modelSizeStats": {"modelBytes": size_bytes}}
+        for number, size_bytes in enumerate(sizes_bytes)
+    ]
+    return opened(detector(), shards=shards, config=OperatorConfig(shards=len(shards)))
 
 
 def without_filter() -> Observed:
@@ -117,6 +121,15 @@ BLOCKING = {
     "a limit lowered to above use passes": (
         edited(grown_to(60 * 2**20), analysisLimits={"modelMemoryLimit": "64mb"}),
         None,
+    ),
+    "a limit whose equal parts are below what one worker uses is refused": (
+        edited(grown_to(10 * 2**20, 30 * 2**20), analysisLimits={"modelMemoryLimit": "50mb"}),
+        Finding(
+            "LimitBelowUse",
+            "spec.analysisLimits.modelMemoryLimit: cannot be decreased below current usage; "
+            "current usage 40mb, update had 50mb; each of 2 workers gets an equal part, and one "
+            "uses 30mb; use 60mb or more",
+        ),
     ),
     "models that outgrew a limit that stays are not the user's fault": (
         edited(grown_to(200 * 2**20), description="text"),
@@ -218,6 +231,110 @@ def test_a_wish_to_revert_that_cannot_be_read_changes_nothing_and_is_told():
     found = chains.together(chains.LASTING, given)
     assert found is not None
     assert found.reason == "RevertInvalid"
+
+
+WISH = '{"requestId": "r1", "snapshotId": "000184"}'
+
+
+def told_of_wish(outcome: str, request_id: str = "r1") -> Observed:
+    told = {"requestId": request_id, "snapshotId": "000184", "outcome": outcome, "message": "words"}
+    shards = [{"shard": 0, "appliedGeneration": 1, "revert": told}]
+    return opened(detector(annotations={REVERT: WISH}), shards=shards)
+
+
+def test_a_wish_that_was_refused_stalls_with_the_workers_words():
+    found = chains.together(chains.LASTING, told_of_wish("refused"))
+    assert found == Finding(
+        "RevertRefused",
+        "did not go back to snapshot 000184: worker 0: words; remove "
+        'metadata.annotations["anomaly-operator.dev/revert"], or ask for another',
+    )
+
+
+@pytest.mark.parametrize(("outcome", "request_id"), [("done", "r1"), ("refused", "an older one")])
+def test_a_wish_that_was_done_or_that_is_newer_than_the_refusal_stalls_nothing(
+    outcome: str, request_id: str
+):
+    assert chains.together(chains.LASTING, told_of_wish(outcome, request_id)) is None
+
+
+def test_a_refused_wish_is_a_warning_and_the_worker_goes_on():
+    before = opened(detector(annotations={REVERT: WISH}))
+    shards = told_of_wish("refused").body["status"]["shards"]
+    body = {**before.body, "status": {**before.body["status"], "shards": shards}}
+    made = plan(observed(body, children=before.children, pods=before.pods))
+    assert verdict(made, "Ready") == ("False", "RevertRefused")
+    assert verdict(made, "Stalled") == ("True", "RevertRefused")
+    assert made.status is not None
+    assert made.status["status"]["state"] == "opened"
+    assert [(event.type, event.reason) for event in made.events] == [("Warning", "RevertRefused")]
+
+
+def refusing(document: str | None, *, reason: str = "JobRefused") -> Observed:
+    """A worker that took generation 1, and refuses a document since."""
+    condition = {
+        "type": "JobFollowed",
+        "status": "False",
+        "reason": reason,
+        "message": "spec.x: is odd",
+        "lastTransitionTime": "2024-05-01T10:00:00Z",
+    }
+    before = opened()
+    entry = {"shard": 0, "appliedGeneration": 1, "conditions": [condition]}
+    if document is not None:
+        wanted = job(before.children).to_json()
+        entry["refusedDocument"] = digest_of(wanted if document == "this" else document)
+    body = {**before.body, "status": {**before.body["status"], "shards": [entry]}}
+    return observed(body, children=before.children, pods=before.pods)
+
+
+@pytest.mark.parametrize("document", ["this", None], ids=["this one", "one it cannot read"])
+def test_a_job_that_a_worker_refuses_stalls_with_its_words(document: str | None):
+    assert chains.together(chains.LASTING, refusing(document)) == Finding(
+        "JobRefused",
+        "worker 0 refuses the job: spec.x: is odd; it goes on with generation 1",
+    )
+
+
+def test_an_older_job_that_a_worker_refused_stalls_nothing():
+    assert chains.together(chains.LASTING, refusing("another")) is None
+
+
+def test_an_update_that_the_worker_cannot_take_over_yet_is_pending_with_its_words():
+    before = refusing(None, reason="SourceUnavailable")
+    made = plan(
+        observed(
+            {**before.body, "metadata": {**before.body["metadata"], "generation": 2}},
+            children=before.children,
+            pods=before.pods,
+        )
+    )
+    pending = condition(made, "UpdatePending")
+    assert pending is not None
+    assert pending["status"] == "True"
+    assert pending["message"] == (
+        "generation 2 is not followed yet; workers follow 1; worker 0: spec.x: is odd"
+    )
+
+
+def test_a_worker_that_cannot_start_is_opening_with_its_words():
+    before = opened()
+    trouble = {
+        "type": "ResultsStored",
+        "status": "False",
+        "reason": "StoreUnavailable",
+        "message": "database db: connection refused",
+        "lastTransitionTime": "2024-05-01T10:00:00Z",
+    }
+    body = {**before.body, "status": {"shards": [{"shard": 0, "conditions": [trouble]}]}}
+    body["status"]["conditions"] = before.body["status"]["conditions"]
+    starting = {**before.pods[0], "status": {"phase": "Running"}}
+    made = plan(observed(body, children=before.children, pods=(starting,)))
+    ready = condition(made, "Ready")
+    assert ready is not None
+    assert ready["message"] == (
+        "0 of 1 workers are ready; worker 0: database db: connection refused"
+    )
 
 
 def pod(**status: object) -> dict[str, object]:

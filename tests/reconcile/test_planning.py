@@ -91,6 +91,17 @@ def test_only_a_kubelet_source_gives_the_right_to_read_kubelets():
     assert bound == ["anomaly-worker-cluster"]
 
 
+def test_the_memory_of_several_workers_is_shared_and_not_multiplied():
+    """Each pod asks for the overhead and its part of the limit, with the allocator's margin."""
+    limit = {"analysisLimits": {"modelMemoryLimit": "1024mb"}}
+    asked = []
+    for shards in (1, 4):
+        made = plan(observed(detector(**limit), config=OperatorConfig(shards=shards)))
+        (container,) = child(made, "StatefulSet")["spec"]["template"]["spec"]["containers"]
+        asked.append(container["resources"]["requests"]["memory"])
+    assert asked == ["1536Mi", "576Mi"]  # 256 + 1024 * 1.25, and 256 + 256 * 1.25
+
+
 def test_when_everything_is_as_planned_nothing_is_done():
     steady = plan(opened())
     assert (steady.apply, steady.delete, steady.status, steady.events) == ((), (), None, ())

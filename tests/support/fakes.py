@@ -262,6 +262,7 @@ class Recorder:
         self.announcements: list[Announcement] = []
         self.entries: list[Mapping[str, Any]] = []
         self.urgent: list[bool] = []
+        self.troubles: list[Mapping[str, Any]] = []
         self.figures: Figures | None = None
 
     def announce(self, announcement: Announcement) -> None:
@@ -270,6 +271,9 @@ class Recorder:
     def report(self, entry: Mapping[str, Any], *, urgent: bool = False) -> None:
         self.entries.append(entry)
         self.urgent.append(urgent)
+
+    def report_trouble(self, condition: Mapping[str, Any]) -> None:
+        self.troubles.append(condition)
 
     def publish(self, figures: Figures) -> None:
         self.figures = figures

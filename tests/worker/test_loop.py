@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
+from anomaly_operator.api.job import digest_of
 from anomaly_operator.errors import SourceUnavailable
 from anomaly_operator.ports import Advance, Samples
+from anomaly_operator.worker.gathering import Share
 from anomaly_operator.worker.loop import Ending
 from tests.support.jobs import START_S, job_json
 from tests.worker.conftest import SPAN_S, Rig
@@ -252,17 +256,93 @@ def test_a_suspended_job_stores_its_models_and_waits(rig: Rig):
     assert len(rig.store.buckets) > buckets + 5, "what was missed is caught up with"
 
 
-def test_a_broken_job_document_changes_nothing(rig: Rig):
-    rig.clock.schedule(rig.clock.now + SPAN_S, lambda: setattr(rig, "job", b"{broken"))
+RULE = {"metric": "memory_usage", "customRules": [{"scope": {"pod": {"filterId": "batch"}}}]}
+NO_FILTER = job_json(generation=2, spec={"detectors": [RULE]}, filters={})
+REFUSED = {
+    "no JSON": (b"{broken", "job.json: is not JSON: "),
+    "of another version": (
+        orjson.dumps(orjson.loads(job_json()) | {"version": 2}),
+        "version: ",
+    ),
+    "with a filter that is not there": (
+        NO_FILTER,
+        "spec.detectors[0].customRules[0].scope.pod.filterId: AnomalyFilter 'batch' is not in",
+    ),
+}
+
+
+@pytest.mark.parametrize(("document", "said"), REFUSED.values(), ids=REFUSED)
+def test_a_job_document_that_is_refused_changes_nothing_and_is_told_of(
+    rig: Rig, document: bytes, said: str
+):
+    """Until it is one that can be followed."""
+    began_s = rig.clock.now
+    good = rig.job
+    seen: list[Any] = []
+    rig.clock.schedule(began_s + SPAN_S, lambda: setattr(rig, "job", document))
+    rig.clock.schedule(began_s + 3 * SPAN_S, lambda: seen.append(rig.status))
+    rig.clock.schedule(began_s + 3 * SPAN_S, lambda: setattr(rig, "job", good))
+    rig.run_until(began_s + 5 * SPAN_S)
+    (during,) = seen
+    (followed,) = [one for one in during["conditions"] if one["type"] == "JobFollowed"]
+    assert (followed["status"], followed["reason"]) == ("False", "JobRefused")
+    assert followed["message"].startswith(said)
+    assert during["refusedDocument"] == digest_of(document)
+    assert during["appliedDocument"] == digest_of(good)
+    assert during["appliedGeneration"] == 1
+    assert len(rig.store.buckets) >= 288 + 3
+    assert rig.condition("JobFollowed")["status"] == "True"
+    assert "refusedDocument" not in rig.status
+
+
+def test_a_worker_that_starts_with_a_refused_document_goes_on_with_the_last_one(rig: Rig):
+    rig.run_until(rig.clock.now + 2 * SPAN_S)
+    before = len(rig.store.buckets)
+    rig.job = NO_FILTER
     rig.run_until(rig.clock.now + 4 * SPAN_S)
+    assert len(rig.store.buckets) > before
     assert rig.status["appliedGeneration"] == 1
-    assert len(rig.store.buckets) >= 288 + 2
+    assert rig.condition("JobFollowed")["reason"] == "JobRefused"
+    assert rig.recorder.troubles == []
+
+
+def refuse(rig: Rig, until_s: float) -> None:
+    good, rig.job = rig.job, NO_FILTER
+    rig.clock.schedule(until_s, lambda: setattr(rig, "job", good))
+
+
+def take_snapshots_away(rig: Rig, until_s: float) -> None:
+    rig.snapshots.failing = True
+    rig.clock.schedule(until_s, lambda: setattr(rig.snapshots, "failing", False))
+
+
+TROUBLES = {
+    "a refused document": (refuse, "JobFollowed", "JobRefused", "AnomalyFilter 'batch'"),
+    "no snapshots": (take_snapshots_away, "ResultsStored", "StoreUnavailable", "told to fail"),
+}
+
+
+@pytest.mark.parametrize(("hinder", "kind", "reason", "said"), TROUBLES.values(), ids=TROUBLES)
+def test_a_worker_that_cannot_start_says_why_and_starts_when_it_can(
+    rig: Rig, hinder: Callable[[Rig, float], None], kind: str, reason: str, said: str
+):
+    hinder(rig, rig.clock.now + 300.0)
+    rig.run_until(rig.clock.now + 2 * SPAN_S)
+    first = rig.recorder.troubles[0]
+    assert (first["type"], first["status"], first["reason"]) == (kind, "False", reason)
+    assert said in first["message"]
+    assert rig.condition(kind)["status"] == "True"
+    assert rig.status["backfill"]["percent"] == 100.0
+
+
+def test_of_several_workers_each_has_an_equal_part_of_the_memory_limit(rig: Rig):
+    rig.job = job_json(shards=4, spec={"analysisLimits": {"modelMemoryLimit": "100mb"}})
+    rig.run_until(rig.clock.now + 1, share=Share(1, 4))
+    assert rig.status["modelSizeStats"]["modelBytesMemoryLimit"] == 25 * 2**20
 
 
 def test_series_of_other_shards_and_namespaces_are_dropped(make_rig: Callable[..., Rig]):
     """Two shards together have every series once; a worker shows nothing outside its namespaces."""
-    from anomaly_operator.worker.gathering import Share  # noqa: PLC0415
-
     seen = []
     for shard in (0, 1):
         rig = make_rig(days=0.5)

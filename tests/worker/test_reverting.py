@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from anomaly_operator.api.quantities import format_time
+from anomaly_operator.worker.gathering import Share
 from anomaly_operator.worker.loop import Ending
 from tests.support.jobs import START_S, job_json
 from tests.worker.conftest import SPAN_S, Rig
@@ -83,11 +88,72 @@ def test_empty_is_from_scratch(settled: Rig) -> None:
     assert settled.status["backfill"]["percent"] == 100.0
 
 
-def test_a_snapshot_that_is_not_there_changes_nothing(settled: Rig) -> None:
+def told(rig: Rig) -> dict[str, Any]:
+    """What the status says became of the wish."""
+    entry: dict[str, Any] = rig.status["revert"]
+    return {name: entry[name] for name in ("requestId", "snapshotId", "outcome", "message")}
+
+
+def test_a_snapshot_that_is_not_there_changes_nothing_and_the_status_says_so(settled: Rig) -> None:
     before = dict(settled.store.buckets)
+    kept = [info.snapshot_id for info in settled.snapshots.list()]
     settled.job = wish("12345", delete=True)
     run_through(settled, settled.clock.now + 1)
     assert before.items() <= settled.store.buckets.items()
+    assert [info.snapshot_id for info in settled.snapshots.list()] == kept
+    assert told(settled) == {
+        "requestId": "wish-1",
+        "snapshotId": "12345",
+        "outcome": "refused",
+        "message": "snapshot 12345: there is none of that name; there are: "
+        + ", ".join(reversed(kept)),
+    }
+    (event,) = [one for one in settled.recorder.announcements if one.reason == "RevertRefused"]
+    assert event.warning
+    assert event.message == told(settled)["message"]
+
+
+def test_a_torn_snapshot_is_not_gone_back_to(settled: Rig) -> None:
+    kept = settled.kept  # type: ignore[attr-defined]
+    settled.snapshots.torn.add(kept.snapshot_id)
+    settled.job = wish(kept.snapshot_id, delete=True)
+    run_through(settled, settled.clock.now + 1)
+    assert told(settled)["outcome"] == "refused"
+    assert kept.snapshot_id in told(settled)["message"]
+
+
+@pytest.mark.parametrize("delete", [True, False], ids=["delete", "keep"])
+def test_what_was_done_is_told_and_survives_a_restart(settled: Rig, *, delete: bool) -> None:
+    kept = settled.kept  # type: ignore[attr-defined]
+    settled.job = wish(kept.snapshot_id, delete=delete)
+    run_through(settled, settled.clock.now + 1)
+    run_through(settled, settled.clock.now + 1)
+    since = format_time(datetime.fromtimestamp(kept.timestamp_s, UTC))
+    found = told(settled)
+    assert found["outcome"] == "done"
+    assert found["message"].startswith(f"went back to snapshot {kept.snapshot_id}, learnt until")
+    assert since in found["message"]
+    assert ("are deleted" if delete else "stay") in found["message"]
+    reasons = settled.recorder.reasons()
+    assert reasons.count("Reverted") == 1, "once, whatever starts again"
+    assert "reverted to" in [one["description"] for one in settled.status["modelSnapshots"]]
+
+
+def test_of_several_workers_each_goes_back_to_its_own_newest_before(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """Ids are times learnt until, and workers do not store at the same one."""
+    rig = make_rig(days=1.0)
+    rig.job = job_json(shards=2)
+    rig.run_until(rig.clock.now + 2 * SPAN_S, share=Share(0, 2))
+    (kept,) = rig.snapshots.list()[-1:]
+    rig.run_until(rig.clock.now + 8 * SPAN_S, share=Share(0, 2))
+    document = json.loads(wish(str(int(kept.timestamp_s + 3 * SPAN_S)), delete=True))
+    rig.job = json.dumps(document | {"shards": 2}).encode()
+    rig.clock.stop_at = rig.clock.now + 1
+    rig.start(share=Share(0, 2)).run()
+    assert told(rig)["outcome"] == "done"
+    assert f"went back to snapshot {kept.snapshot_id}," in told(rig)["message"]
 
 
 def test_without_a_past_to_ask_for_the_results_there_are_stay(make_rig: Callable[..., Rig]) -> None:

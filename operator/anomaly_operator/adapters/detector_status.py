@@ -31,6 +31,14 @@ class DetectorRef:
     uid: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What is to be shown, and under which field manager."""
+
+    entry: Mapping[str, object]
+    manager: str
+
+
 class DetectorStatus:
     """StatusReporter that applies ``status.shards[shard]``.
 
@@ -54,19 +62,24 @@ class DetectorStatus:
         self._shard = shard
         self._interval_s = interval_s
         self._wake = threading.Condition()
-        self._waiting: Mapping[str, object] | None = None
+        self._waiting: _Report | None = None
         self._urgent = False
         self._closing = False
-        self._applied: Mapping[str, object] | None = None
+        self._applied: _Report | None = None
         self._thread = threading.Thread(target=self._work, name="status", daemon=True)
         self._thread.start()
 
     def report(self, entry: Mapping[str, object], *, urgent: bool = False) -> None:
         """Show this state; the newest one wins."""
-        with self._wake:
-            self._waiting = entry
-            self._urgent = self._urgent or urgent
-            self._wake.notify()
+        self._take(_Report(entry, f"anomaly-worker-{self._shard}"), urgent=urgent)
+
+    def report_trouble(self, condition: Mapping[str, object]) -> None:
+        """Show one condition, under a manager of its own: all other fields stay as they were.
+
+        The first whole state takes the condition over, so nothing has to be taken back.
+        """
+        entry = {"shard": self._shard, "conditions": [dict(condition)]}
+        self._take(_Report(entry, f"anomaly-worker-{self._shard}-starting"), urgent=True)
 
     def close(self) -> None:
         """Apply the last state if the API server answers in time."""
@@ -87,6 +100,12 @@ class DetectorStatus:
             },
             "status": {"shards": [dict(entry)]},
         }
+
+    def _take(self, report: _Report, *, urgent: bool) -> None:
+        with self._wake:
+            self._waiting = report
+            self._urgent = self._urgent or urgent
+            self._wake.notify()
 
     def _work(self) -> None:
         applied_at_s = -self._interval_s
@@ -121,16 +140,16 @@ class DetectorStatus:
             spacing_s = min(_LONGEST_RETRY_S, _URGENT_SPACING_S * 2.0**failures)
         return applied_at_s + spacing_s - time.monotonic()
 
-    def _put_back(self, entry: Mapping[str, object]) -> None:
+    def _put_back(self, entry: _Report) -> None:
         with self._wake:
             if self._waiting is None:
                 self._waiting, self._urgent = entry, True
 
-    def _apply(self, entry: Mapping[str, object]) -> bool:
+    def _apply(self, report: _Report) -> bool:
         try:
             self._kube.apply(
-                self.body(entry),
-                field_manager=f"anomaly-worker-{self._shard}",
+                self.body(report.entry),
+                field_manager=report.manager,
                 subresource="status",
             )
         except KubeError as error:

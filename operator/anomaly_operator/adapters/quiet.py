@@ -17,6 +17,9 @@ class LoggedStatus:
         """Log progress."""
         logger.log(logging.INFO if urgent else logging.DEBUG, "status %s", entry.get("backfill"))
 
+    def report_trouble(self, condition: Mapping[str, object]) -> None:
+        """Log nothing: what is wrong is in the log already."""
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -93,6 +93,11 @@ class WorkerJob(ApiModel):
     suspended: bool = False
     """True: store a snapshot and stop; the operator takes the pod away when it is stored."""
 
+    @property
+    def model_memory_share(self) -> int:
+        """Bytes that the models of one shard may take: an equal part of the job's limit."""
+        return self.spec.analysis_limits.model_memory_limit // self.shards
+
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
         """Read the document; raises SpecError with every problem and its path."""

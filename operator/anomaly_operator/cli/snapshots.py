@@ -1,11 +1,12 @@
 """``anomaly snapshots``: list a detector's model snapshots, or ask to go back to one.
 
 The wish is an annotation on the detector; the operator copies it into the worker's job, and the
-worker carries it out once. Nothing here touches a model.
+worker carries it out once and says in the status what became of it. Nothing here touches a model.
 """
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +17,14 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from anomaly_operator.adapters.kube import ANOMALY_DETECTORS, Body, Kube
+from anomaly_operator.adapters.kube import ANOMALY_DETECTORS, Body, Kube, KubeError
 from anomaly_operator.api.group import GROUP
 from anomaly_operator.api.job import Revert
+from anomaly_operator.api.v1alpha1.status import (
+    MAX_SNAPSHOTS_SHOWN,
+    AnomalyDetectorStatus,
+    RevertStatus,
+)
 from anomaly_operator.errors import SourceUnavailable
 
 REVERT_ANNOTATION = f"{GROUP}/revert"
@@ -26,6 +32,8 @@ REVERT_ANNOTATION = f"{GROUP}/revert"
 
 _FIELD_MANAGER = "anomaly-cli"
 _TIMEOUT_S = 30.0
+_EMPTY = "empty"
+_LOOK_S = 0.5
 
 
 @click.command("snapshots")
@@ -39,6 +47,14 @@ _TIMEOUT_S = 30.0
     is_flag=True,
     help="With revert: delete results after the snapshot and analyse that time again.",
 )
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=180.0,
+    show_default=True,
+    help="With revert: seconds to wait for what becomes of it; 0 does not wait.",
+)
 @click.option("--kubeconfig", help="Kubeconfig file; as kubectl finds it by default.")
 def command(
     *,
@@ -48,30 +64,83 @@ def command(
     namespace: str,
     worker: str | None,
     delete_results: bool,
+    wait_s: float,
     kubeconfig: str | None,
 ) -> None:
     """List the snapshots of detector NAME, or revert it to SNAPSHOT_ID ("empty": from scratch)."""
     if action == "revert":
         if not snapshot_id:
             raise click.UsageError("revert needs the id of a snapshot, or empty")
-        kube = Kube.connect(kubeconfig)
         wish = Revert(
             request_id=str(uuid.uuid4()),
             snapshot_id=snapshot_id,
             delete_intervening_results=delete_results,
         )
-        if kube.get(ANOMALY_DETECTORS, name, namespace=namespace) is None:
-            raise click.ClickException(f"there is no AnomalyDetector {namespace}/{name}")
-        kube.apply(revert_body(name, namespace, wish), field_manager=_FIELD_MANAGER)
-        click.echo(f"{namespace}/{name} will go back to snapshot {snapshot_id}")
+        _revert(Kube.connect(kubeconfig), name, namespace, wish=wish, wait_s=wait_s)
         return
-    rows = _from_worker(worker) if worker else _from_status(name, namespace, kubeconfig)
+    if worker:
+        rows = _from_worker(worker)
+    else:
+        rows = _from_status(_detector(Kube.connect(kubeconfig), name, namespace))
     table = Table(box=None, pad_edge=False)
     for column in ("SHARD", "ID", "LEARNT UNTIL", "SIZE", "DESCRIPTION"):
         table.add_column(column)
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def _revert(kube: Kube, name: str, namespace: str, *, wish: Revert, wait_s: float) -> None:
+    """Ask to go back, and tell what becomes of it. Raises ClickException where it is refused."""
+    body = _detector(kube, name, namespace)
+    known = _known(AnomalyDetectorStatus.parse(body.get("status") or {}))
+    if known and wish.snapshot_id not in {_EMPTY, *known}:
+        raise click.ClickException(
+            f"{namespace}/{name} has no snapshot {wish.snapshot_id}; there are: {', '.join(known)}"
+        )
+    try:
+        kube.apply(revert_body(name, namespace, wish), field_manager=_FIELD_MANAGER)
+    except KubeError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{namespace}/{name} will go back to snapshot {wish.snapshot_id}")
+    if body["spec"].get("suspend"):
+        click.echo("it is closed; it goes back when it is opened")
+        return
+    deadline_s = time.monotonic() + wait_s
+    told: dict[int, RevertStatus] = {}
+    while time.monotonic() < deadline_s:
+        status = AnomalyDetectorStatus.parse(_detector(kube, name, namespace).get("status") or {})
+        for shard in status.shards:
+            found = shard.revert
+            if found is None or found.request_id != wish.request_id or shard.shard in told:
+                continue
+            told[shard.shard] = found
+            click.echo(f"worker {shard.shard}: {found.outcome}: {found.message}")
+        if told and len(told) >= (status.shard_count or 1):
+            break
+        time.sleep(_LOOK_S)
+    if any(each.outcome == "refused" for each in told.values()):
+        raise click.ClickException("refused; nothing was changed there")
+    if wait_s and not told:
+        raise click.ClickException(
+            f"no worker has said within {wait_s:g} s what became of it; it is not forgotten: "
+            f"look at the conditions of {namespace}/{name}"
+        )
+
+
+def _detector(kube: Kube, name: str, namespace: str) -> Body:
+    body = kube.get(ANOMALY_DETECTORS, name, namespace=namespace)
+    if body is None:
+        raise click.ClickException(f"there is no AnomalyDetector {namespace}/{name}")
+    return body
+
+
+def _known(status: AnomalyDetectorStatus) -> list[str]:
+    """Ids of all snapshots of a single worker, where it tells of all; several have each its own."""
+    if (status.shard_count or 1) > 1 or len(status.shards) != 1:
+        return []
+    shown = status.shards[0].model_snapshots
+    return [one.id for one in shown] if len(shown) < MAX_SNAPSHOTS_SHOWN else []
 
 
 def revert_body(name: str, namespace: str, wish: Revert) -> Body:
@@ -87,16 +156,17 @@ def revert_body(name: str, namespace: str, wish: Revert) -> Body:
     }
 
 
-def _from_status(name: str, namespace: str, kubeconfig: str | None) -> list[tuple[str, ...]]:
-    body = Kube.connect(kubeconfig).get(ANOMALY_DETECTORS, name, namespace=namespace)
-    if body is None:
-        raise click.ClickException(f"there is no AnomalyDetector {namespace}/{name}")
+def _from_status(body: Body) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for shard in (body.get("status") or {}).get("shards") or ():
-        newest: dict[str, Any] | None = shard.get("modelSnapshot")
-        if newest:
-            size = _size(newest.get("sizeBytes"))
-            rows.append((str(shard["shard"]), newest["id"], newest["time"], size, "newest"))
+        newest: dict[str, Any] = shard.get("modelSnapshot") or {}
+        for one in shard.get("modelSnapshots") or ([newest] if newest else []):
+            words = [one.get("description") or "", "retained" if one.get("retain") else ""]
+            if one["id"] == newest.get("id"):
+                words.append("newest")
+            described = ", ".join(word for word in words if word)
+            size = _size(one.get("sizeBytes"))
+            rows.append((str(shard["shard"]), one["id"], one["time"], size, described))
     return rows
 
 

@@ -33,6 +33,7 @@ class Triggers(Protocol):
 def registry(triggers: Triggers, access: Callable[[], Access]) -> kopf.OperatorRegistry:
     """Build the registry of handlers."""
     handlers = kopf.OperatorRegistry()
+    generations: dict[str, int] = {}  # of detectors, when they were seen last
 
     @kopf.on.login(registry=handlers)
     async def login(**_: Any) -> kopf.ConnectionInfo:
@@ -50,10 +51,21 @@ def registry(triggers: Triggers, access: Callable[[], Access]) -> kopf.OperatorR
         settings.networking.error_backoffs = (1, 2, 5, 10, 20)
 
     @kopf.on.event(GROUP, VERSION, "anomalydetectors", registry=handlers)
-    async def detector(namespace: str | None, name: str | None, type: Any, **_: Any) -> None:  # noqa: A002 - kopf's name
-        triggers.trigger(f"{namespace}/{name}")
-        if type != "MODIFIED":  # who is changed may use others too; the next resync sees it
+    async def detector(
+        namespace: str | None,
+        name: str | None,
+        body: kopf.Body,
+        type: Any,  # noqa: A002 - kopf's name
+        **_: Any,
+    ) -> None:
+        key = f"{namespace}/{name}"
+        triggers.trigger(key)
+        # A status that is written is no reason to count; a spec that is edited may name others.
+        generation = None if type == "DELETED" else body["metadata"].get("generation")
+        if generations.pop(key, None) != generation:
             triggers.trigger_referents()
+        if generation is not None:
+            generations[key] = generation
 
     @kopf.on.event(GROUP, VERSION, "anomalyfilters", registry=handlers)
     async def anomaly_filter(namespace: str | None, **_: Any) -> None:

@@ -22,6 +22,8 @@ BLOCKING: Sequence[Check] = (
 LASTING: Sequence[Check] = (
     checks.filters_exist,  # a deleted filter stays with its last content
     checks.revert_can_be_read,  # a wish that cannot be read changes nothing
+    checks.revert_was_done,  # nor does one that no worker can carry out
+    checks.workers_take_the_job,  # what a worker refuses it does not follow
 )
 """The spec is followed as far as it can be, and somebody should edit something."""
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anomaly_operator.api.job import JOB_FILE, Revert, digest_of
 from anomaly_operator.api.quantities import format_byte_size
-from anomaly_operator.api.v1alpha1.conditions import Reason
+from anomaly_operator.api.v1alpha1.conditions import ConditionType, Reason
 from anomaly_operator.errors import Problem, SpecError
 from anomaly_operator.reconcile import reasons
 from anomaly_operator.reconcile.children import document
 from anomaly_operator.reconcile.resolving import (
+    REVERT,
     default_sources,
     kept_filters,
     revert_wish,
@@ -90,20 +92,26 @@ def memory_limit_is_not_below_use(observed: Observed) -> Finding | None:
     running = document.read(observed.child("ConfigMap"))
     if running is None or limit >= running.spec.analysis_limits.model_memory_limit:
         return None
-    used = sum(
-        shard.model_size_stats.model_bytes or 0
+    each = {
+        shard.shard: shard.model_size_stats.model_bytes or 0
         for shard in observed.status.shards
-        if shard.model_size_stats is not None
-    )
-    if limit >= used:
+        if shard.model_size_stats is not None and shard.shard < running.shards
+    }
+    used, fullest = sum(each.values()), max(each.values(), default=0)
+    if limit >= max(used, fullest * running.shards):
         return None
+    usage = f"current usage {format_byte_size(used)}, update had {format_byte_size(limit)}"
+    if limit >= used:
+        usage += (
+            f"; each of {running.shards} workers gets an equal part, and one uses "
+            f"{format_byte_size(fullest)}; use {format_byte_size(fullest * running.shards)} or more"
+        )
     return _found(
         reasons.LIMIT_BELOW_USE,
         [
             Problem(
                 "spec.analysisLimits.modelMemoryLimit",
-                "cannot be decreased below current usage; current usage "
-                f"{format_byte_size(used)}, update had {format_byte_size(limit)}",
+                f"cannot be decreased below current usage; {usage}",
             )
         ],
     )
@@ -172,6 +180,50 @@ def revert_can_be_read(observed: Observed) -> Finding | None:
     """Tell of a wish to revert that nobody can understand; everything else goes on."""
     wish = revert_wish(observed)
     return Finding(reasons.REVERT_INVALID, str(wish)) if isinstance(wish, SpecError) else None
+
+
+def revert_was_done(observed: Observed) -> Finding | None:
+    """Tell of a wish to revert that a worker could not carry out; nothing was changed by it."""
+    wish = revert_wish(observed)
+    if not isinstance(wish, Revert):
+        return None
+    told = [
+        f"worker {shard.shard}: {shard.revert.message}"
+        for shard in observed.status.shards
+        if shard.revert is not None
+        and shard.revert.request_id == wish.request_id
+        and shard.revert.outcome == "refused"
+    ]
+    if not told:
+        return None
+    way_out = f'remove metadata.annotations["{REVERT}"], or ask for another'
+    return Finding(
+        reasons.REVERT_REFUSED,
+        f"did not go back to snapshot {wish.snapshot_id}: {'; '.join(told[:3])}; {way_out}",
+    )
+
+
+def workers_take_the_job(observed: Observed) -> Finding | None:
+    """Tell of workers that refuse the job document there is, and of what they follow instead."""
+    text = ((observed.child("ConfigMap") or {}).get("data") or {}).get(JOB_FILE)
+    if text is None:
+        return None
+    wanted = digest_of(text)
+    told = [
+        f"worker {shard.shard} refuses the job: {condition.message}; "
+        + (
+            f"it goes on with generation {shard.applied_generation}"
+            if shard.applied_generation is not None
+            else "it cannot start"
+        )
+        for shard in observed.status.shards
+        for condition in shard.conditions
+        if condition.type == ConditionType.JOB_FOLLOWED
+        and condition.status == "False"
+        and condition.reason == Reason.JOB_REFUSED
+        and shard.refused_document in {None, wanted}
+    ]
+    return Finding(Reason.JOB_REFUSED, "; ".join(told[:3])) if told else None
 
 
 def _no_single_default(observed: Observed) -> Finding:

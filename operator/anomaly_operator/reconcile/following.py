@@ -20,12 +20,25 @@ JOB_DIGEST = f"{PREFIX}/job-digest"
 """Annotation on a running worker's pod: the document it was nudged to look at."""
 
 
+_HINDRANCES = frozenset({ConditionType.JOB_FOLLOWED, ConditionType.RESULTS_STORED})
+
+
 def lagging(shards: Sequence[ShardStatus], job: WorkerJob) -> list[int]:
     """Numbers of the shards that say they follow another document than this one."""
     wanted = digest_of(job.to_json())
     return [
         shard.shard for shard in shards if shard.applied_document not in {None, wanted}
     ]  # a worker too old to say is taken by its generation alone
+
+
+def hindered(shards: Sequence[ShardStatus]) -> list[str]:
+    """What keeps workers from following, or from starting, in their own words."""
+    return [
+        f"worker {shard.shard}: {condition.message}"
+        for shard in shards
+        for condition in shard.conditions
+        if condition.type in _HINDRANCES and condition.status == "False"
+    ][:3]
 
 
 def nudges(observed: Observed, shards: Sequence[ShardStatus], job: WorkerJob) -> tuple[Body, ...]:
@@ -68,6 +81,8 @@ def changed(observed: Observed, job: WorkerJob) -> list[str]:
         for name, items in job.filters.items()
         if name in running.filters and running.filters[name] != items
     ]
+    if job.revert is not None and running.revert != job.revert:
+        fresh.append("revert")
     if running.source != job.source:
         fresh.append(f"MetricSource {job.source.name}")
     return list(dict.fromkeys([*_remembered(observed), *fresh]))

@@ -11,7 +11,7 @@ from anomaly_operator.api.v1alpha1.status import ShardStatus
 from anomaly_operator.reconcile import pods, reasons
 from anomaly_operator.reconcile.children import document
 from anomaly_operator.reconcile.conditions import Condition, when
-from anomaly_operator.reconcile.following import lagging
+from anomaly_operator.reconcile.following import hindered, lagging
 from anomaly_operator.reconcile.state import Finding, Observed
 from anomaly_operator.reconcile.summing import summed
 
@@ -130,7 +130,8 @@ def _progress(observed: Observed, verdict: Verdict) -> str:
         return "no worker yet"
     wanted = document.reopen_hash(verdict.job.spec)
     ready = sum(1 for pod in observed.pods if pods.is_ready(pod) and pods.follows(pod, wanted))
-    return f"{ready} of {verdict.job.shards} workers are ready"
+    said = f"{ready} of {verdict.job.shards} workers are ready"
+    return "; ".join([said, *hindered(shards_of(observed, verdict.job))])
 
 
 def _reconciling(verdict: Verdict, pending: Condition) -> list[Condition]:
@@ -177,7 +178,8 @@ def _update_pending(
     else:
         names = ", ".join(map(str, behind))
         said = f"generation {generation} with newer content is not followed yet by worker {names}"
-    return Condition(kind, "True", reason, fields + said)
+    reasons_given = hindered(shards_of(observed, verdict.job))
+    return Condition(kind, "True", reason, "; ".join([fields + said, *reasons_given]))
 
 
 def _reported(observed: Observed, verdict: Verdict) -> list[Condition]:

@@ -15,7 +15,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,12 +158,13 @@ def translator(source: MetricSource) -> Translate:
         job = WorkerJob.from_json(text)
         horizon_s = (from_s - _BEFORE_S, from_s + _AHEAD_S)
         start = job.spec.start or job.detector.creation_time
+        analysis = analysis_settings(
+            job.spec, job.filters, catalogue=source.catalogue(), horizon_s=horizon_s
+        )
         return JobSettings(
             job=job,
             job_json=text,
-            analysis=analysis_settings(
-                job.spec, job.filters, catalogue=source.catalogue(), horizon_s=horizon_s
-            ),
+            analysis=replace(analysis, model_memory_limit_bytes=job.model_memory_share),
             plot=plot_settings(job),
             scope=scope_of(job),
             start_s=start.timestamp(),

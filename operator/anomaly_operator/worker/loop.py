@@ -13,6 +13,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from anomaly_operator.api.v1alpha1.conditions import Reason
 from anomaly_operator.errors import SourceUnavailable, SpecError, StoreUnavailable
 from anomaly_operator.ports import Figures
 from anomaly_operator.worker import reporting
@@ -68,7 +69,7 @@ class Loop:
         self._retry_at_s = 0.0  # monotonic
         self._statistics_at_s = 0.0  # monotonic
         self._told: tuple[object, ...] = ()
-        self._refused_job = b""
+        self._refusal: reporting.Refusal | None = None
 
     def run(self) -> Ending:
         """Work until told to stop or to start anew."""
@@ -103,6 +104,8 @@ class Loop:
             except (StoreUnavailable, SourceUnavailable, SpecError) as error:
                 self._parts.health.unready(str(error))
                 logger.warning("cannot start yet: %s", error)
+                said = reporting.trouble(error, self._parts.clock.now_s())
+                self._parts.status.report_trouble(said)
                 if not self._parts.clock.wait(self._backoff.next_s(None)):
                     return None
             else:
@@ -114,7 +117,10 @@ class Loop:
         text = b""
         try:
             text = self._parts.read_job()
-            if text in {stepper.state.job_json, self._refused_job}:
+            refused = self._refusal.document if self._refusal else None
+            if text == stepper.state.job_json:
+                self._refusal = None
+            if text in {stepper.state.job_json, refused}:
                 self._expand_windows(stepper)
                 return False
             settings = self._parts.translate(text, stepper.state.position_s)
@@ -124,12 +130,14 @@ class Loop:
                 return True
             follow_document(self._parts, stepper, text)
             collecting.journal_settings()
+            self._refusal = None
             logger.info("settings taken over", extra={"generation": settings.generation})
         except SpecError as error:
             logger.warning("job document not taken over: %s", error)
-            self._refused_job = text
+            self._refusal = reporting.Refusal(text, Reason.JOB_REFUSED, str(error))
         except SourceUnavailable as error:  # its catalogue is part of the translation
             logger.info("job document not taken over yet: %s", error)
+            self._refusal = reporting.Refusal(b"", error.reason, str(error))
         return False
 
     def _expand_windows(self, stepper: Stepper) -> None:
@@ -196,6 +204,8 @@ class Loop:
             coverage=[one for many in stepper.gathering.coverage.values() for one in many],
             store_problem=self._delivery.problem,
             categorizer=stepper.gathering.categorizer,
+            stored=upkeep.stored,
+            refusal=self._refusal,
         )
         now = datetime.fromtimestamp(self._parts.clock.now_s(), UTC)
         generation = stepper.settings.generation
@@ -206,7 +216,8 @@ class Loop:
             stepper.state.job_json,
             tuple((each.type, each.status, each.reason) for each in conditions),
             tuple((each["timestamp_s"], *each["series"]) for each in state.recent),
-            situation.newest.snapshot_id if situation.newest else None,
+            tuple(info.snapshot_id for info in situation.stored),
+            state.reverted,
             state.caught_up,
         )
         urgent = told != self._told or not state.caught_up

@@ -11,12 +11,12 @@ import logging
 import math
 from collections.abc import Iterator
 
-from anomaly_operator.errors import SnapshotRejected
+from anomaly_operator.errors import SnapshotRejected, SpecError
 from anomaly_operator.ports import CloseEntry, SamplesEntry, SettingsEntry
-from anomaly_operator.worker.job_settings import Change, change_between
+from anomaly_operator.worker.job_settings import Change, JobSettings, change_between
 from anomaly_operator.worker.narrating import Narrator
 from anomaly_operator.worker.parts import Parts
-from anomaly_operator.worker.restoring import fresh, restore
+from anomaly_operator.worker.restoring import Restored, fresh, restore, settings_of
 from anomaly_operator.worker.reverting import revert
 from anomaly_operator.worker.stepping import Delivery, Stepper
 
@@ -24,8 +24,17 @@ logger = logging.getLogger(__name__)
 
 
 def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
-    """Bring a worker to where it stood, or to its start. Raises SpecError, StoreUnavailable."""
-    settings = parts.translate(job_json, parts.clock.now_s())
+    """Bring a worker to where it stood, or to its start. Raises SpecError, StoreUnavailable.
+
+    A document that cannot be followed is no reason to stop detecting: where there is a snapshot
+    the worker goes on with the document of that one, and the loop tells of the newer one.
+    """
+    followed = job_json
+    try:
+        settings = parts.translate(job_json, parts.clock.now_s())
+    except SpecError as error:
+        settings = _followed_last(parts, error)
+        followed = settings.job_json
     rejected: list[str] = []
     restored, info = None, None
     for candidate in reversed(parts.snapshots.list()):
@@ -42,6 +51,8 @@ def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
     if reverting:
         restored = revert(parts, restored, settings)
     narrator = Narrator(parts.announcer, restored.settings, parts.source.catalogue())
+    if reverting:
+        _tell_of_going_back(narrator, restored)
     if rejected and info is None:
         narrator.tell(
             f"reset/{restored.state.start_s:.0f}/{len(rejected)}",
@@ -59,7 +70,7 @@ def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
         narrator=narrator,
         delivery=delivery,
     )
-    stepper.reverted = reverting
+    stepper.reverted = reverting and restored.state.went_back["outcome"] == "done"
     position_s = stepper.state.position_s
     entries = parts.journal.replay(position_s if info else -math.inf)
     if not replay(parts, stepper, entries):
@@ -73,8 +84,30 @@ def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
             "replayed_s": stepper.state.position_s - position_s,
         },
     )
-    follow_document(parts, stepper, job_json)
+    follow_document(parts, stepper, followed)
     return stepper
+
+
+def _followed_last(parts: Parts, refusal: SpecError) -> JobSettings:
+    """Settings of the newest sound snapshot; without one there is nothing to go on with."""
+    for info in reversed(parts.snapshots.list()):
+        try:
+            return settings_of(parts, info)
+        except (SnapshotRejected, SpecError) as error:
+            logger.info("its settings are no way out: %s", error)
+    raise refusal
+
+
+def _tell_of_going_back(narrator: Narrator, restored: Restored) -> None:
+    """Announce what became of a wish; that it was refused the operator's condition says too."""
+    told = restored.state.went_back
+    done = told["outcome"] == "done"
+    narrator.tell(
+        f"revert/{told['request_id']}",
+        "Reverted" if done else "RevertRefused",
+        str(told["message"]),
+        warning=not done,
+    )
 
 
 def replay(

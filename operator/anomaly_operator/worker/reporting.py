@@ -13,6 +13,7 @@ from typing import Any
 from anomaly_operator.api.job import digest_of
 from anomaly_operator.api.v1alpha1.conditions import ConditionType, Reason
 from anomaly_operator.api.v1alpha1.status import (
+    MAX_SNAPSHOTS_SHOWN,
     AnomalyCounts,
     Backfill,
     Condition,
@@ -20,18 +21,19 @@ from anomaly_operator.api.v1alpha1.status import (
     ModelSizeStats,
     ModelSnapshotStatus,
     RecentAnomaly,
+    RevertStatus,
     ShardStatus,
+    StoredSnapshot,
     TimingStats,
 )
 from anomaly_operator.engine.categorizing import Categorizer
 from anomaly_operator.engine.contract import ModelSize, WarmUp
 from anomaly_operator.engine.event_buckets import DEFINITION
+from anomaly_operator.errors import SourceUnavailable, SpecError, StoreUnavailable
 from anomaly_operator.ports import Coverage, SnapshotInfo
 from anomaly_operator.worker.episodes import OPENS_AT
 from anomaly_operator.worker.job_settings import JobSettings
 from anomaly_operator.worker.state import WorkerState
-
-RESULTS_STORED = "ResultsStored"  # beside the API's own types: whether the results store takes them
 
 _NAME_LENGTH, _TEXT_LENGTH, _SUMMARY_LENGTH, _LABEL_LENGTH = 253, 1024, 256, 63
 _MESSAGE_LENGTH = 1024
@@ -57,6 +59,22 @@ def fails(type_: str, reason: str, message: str) -> Finding:
     return Finding(type_, False, reason, message)  # noqa: FBT003 - as above
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A job document that is not followed: for good, or until what it needs is there."""
+
+    document: bytes
+    reason: str
+    message: str
+
+    @property
+    def digest(self) -> str | None:
+        """Digest of a document that is refused for good; None where there is none to name."""
+        if self.reason != Reason.JOB_REFUSED or not self.document:
+            return None
+        return digest_of(self.document)
+
+
 @dataclass(slots=True)
 class Conditions:
     """The shard's conditions with the time each last turned."""
@@ -64,7 +82,7 @@ class Conditions:
     _since: dict[str, tuple[bool, datetime]] = field(default_factory=dict)
 
     def update(
-        self, findings: Sequence[Finding], *, generation: int, now: datetime
+        self, findings: Sequence[Finding], *, generation: int | None, now: datetime
     ) -> tuple[Condition, ...]:
         """Give the conditions their transition times."""
         given = []
@@ -101,6 +119,8 @@ class Situation:
     coverage: Sequence[Coverage]
     store_problem: str
     categorizer: Categorizer
+    stored: Sequence[SnapshotInfo] = ()  # oldest first
+    refusal: Refusal | None = None
 
 
 def findings(situation: Situation) -> list[Finding]:
@@ -118,10 +138,29 @@ def findings(situation: Situation) -> list[Finding]:
         found.append(_anomaly_detected(situation))
     if situation.store_problem:
         message = f"{situation.store_problem}; results wait and are offered again"
-        found.append(fails(RESULTS_STORED, "StoreUnavailable", message))
+        found.append(fails(ConditionType.RESULTS_STORED, Reason.STORE_UNAVAILABLE, message))
     else:
-        found.append(holds(RESULTS_STORED, "Stored"))
+        found.append(holds(ConditionType.RESULTS_STORED, Reason.STORED))
+    refusal = situation.refusal
+    if refusal is not None:
+        found.append(fails(ConditionType.JOB_FOLLOWED, refusal.reason, refusal.message))
+    else:
+        found.append(holds(ConditionType.JOB_FOLLOWED, Reason.FOLLOWED))
     return found
+
+
+def trouble(
+    error: SpecError | StoreUnavailable | SourceUnavailable, now_s: float
+) -> dict[str, Any]:
+    """Say as one condition why a worker cannot start yet."""
+    found = fails(ConditionType.RESULTS_STORED, Reason.STORE_UNAVAILABLE, str(error))
+    if isinstance(error, SpecError):
+        found = fails(ConditionType.JOB_FOLLOWED, Reason.JOB_REFUSED, str(error))
+    elif isinstance(error, SourceUnavailable):
+        found = fails(ConditionType.SOURCE_READY, error.reason, str(error))
+    now = datetime.fromtimestamp(now_s, UTC)
+    (condition,) = Conditions().update([found], generation=None, now=now)
+    return condition.document()
 
 
 def status_entry(situation: Situation, conditions: tuple[Condition, ...]) -> dict[str, Any]:
@@ -132,6 +171,7 @@ def status_entry(situation: Situation, conditions: tuple[Condition, ...]) -> dic
         shard=situation.shard,
         applied_generation=situation.settings.generation,
         applied_document=digest_of(situation.settings.job_json),
+        refused_document=situation.refusal.digest if situation.refusal else None,
         backfill=backfill(state, situation.due_s),
         data_counts=DataCounts(
             bucket_count=counts.bucket_count,
@@ -155,11 +195,41 @@ def status_entry(situation: Situation, conditions: tuple[Condition, ...]) -> dic
         )
         if situation.newest
         else None,
+        model_snapshots=stored_snapshots(situation.stored),
+        revert=went_back(state),
         anomalies=AnomalyCounts(**state.severity_counts()),
         worst_score=round(state.worst_score(), 2),
         recent_anomalies=tuple(recent_anomaly(entry, situation.settings) for entry in state.recent),
         conditions=conditions,
     ).document()
+
+
+def stored_snapshots(stored: Sequence[SnapshotInfo]) -> tuple[StoredSnapshot, ...]:
+    """Give what can be gone back to, newest first; of very many the newest."""
+    return tuple(
+        StoredSnapshot(
+            id=info.snapshot_id,
+            time=datetime.fromtimestamp(info.timestamp_s, UTC),
+            size_bytes=info.size_bytes,
+            description=info.description[:_SUMMARY_LENGTH],
+            retain=info.retain,
+        )
+        for info in reversed(stored[-MAX_SNAPSHOTS_SHOWN:])
+    )
+
+
+def went_back(state: WorkerState) -> RevertStatus | None:
+    """What became of the last wish to go back, where there was one."""
+    told = state.went_back
+    if not told:
+        return None
+    return RevertStatus(
+        request_id=told["request_id"][:_NAME_LENGTH],
+        snapshot_id=told["snapshot_id"][:_NAME_LENGTH],
+        outcome=told["outcome"],
+        message=told["message"][:_TEXT_LENGTH],
+        time=_time(told["time_s"]),
+    )
 
 
 def backfill(state: WorkerState, due_s: float) -> Backfill:

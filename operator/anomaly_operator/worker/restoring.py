@@ -31,13 +31,16 @@ class Restored:
     settings: JobSettings
 
 
+def settings_of(parts: Parts, info: SnapshotInfo) -> JobSettings:
+    """Settings in force when a snapshot was stored. Raises SnapshotRejected or SpecError."""
+    state = _state(parts.snapshots.load(info.snapshot_id), info)
+    return parts.translate(state.job_json, state.position_s)
+
+
 def restore(parts: Parts, info: SnapshotInfo, *, fallback: JobSettings) -> Restored:
     """Read one snapshot. Raises SnapshotRejected whatever does not fit."""
     arrays = parts.snapshots.load(info.snapshot_id)
-    try:
-        state = WorkerState.from_arrays(_section(arrays, WORKER))
-    except (KeyError, TypeError, ValueError) as error:
-        raise SnapshotRejected(f"snapshot {info.snapshot_id}: worker state: {error}") from error
+    state = _state(arrays, info)
     try:
         settings = parts.translate(state.job_json, state.position_s)
     except SpecError:  # written by a version that allowed what this one refuses
@@ -66,6 +69,13 @@ def fresh(parts: Parts, settings: JobSettings) -> Restored:
         gathering.skip_to(now_s)
     state = WorkerState(start_s=start_s, position_s=start_s, job_json=settings.job_json)
     return Restored(parts.engines.create(settings.analysis), gathering, state, settings)
+
+
+def _state(arrays: Arrays, info: SnapshotInfo) -> WorkerState:
+    try:
+        return WorkerState.from_arrays(_section(arrays, WORKER))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SnapshotRejected(f"snapshot {info.snapshot_id}: worker state: {error}") from error
 
 
 def _section(arrays: Arrays, prefix: str) -> dict[str, NDArray[np.generic]]:

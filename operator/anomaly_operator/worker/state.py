@@ -74,7 +74,8 @@ class WorkerState:
     caught_up: bool = False  # the first backfill is over
     job_json: bytes = b""  # document in force at ``position_s``
     chunk: int = _FIRST_CHUNK  # buckets that the backfill reads at once
-    reverted: str = ""  # id of the last wish to revert that was done
+    reverted: str = ""  # id of the last wish to revert that was dealt with
+    went_back: dict[str, Any] = field(default_factory=dict)  # what became of that wish
     counts: Counts = field(default_factory=Counts)
     timings: Timings = field(default_factory=Timings)
     recent: list[dict[str, Any]] = field(default_factory=list)  # newest first
@@ -126,6 +127,7 @@ class WorkerState:
             "caught_up": self.caught_up,
             "chunk": self.chunk,
             "reverted": self.reverted,
+            "went_back": self.went_back,
             "counts": asdict(self.counts),
             "timings": asdict(self.timings),
             "recent": self.recent,
@@ -151,6 +153,7 @@ class WorkerState:
             job_json=arrays["job"].tobytes(),
             chunk=document["chunk"],
             reverted=document["reverted"],
+            went_back=document.get("went_back", {}),
             counts=Counts(**document["counts"]),
             timings=Timings(**document["timings"]),
             recent=document["recent"],

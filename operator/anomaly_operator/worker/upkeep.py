@@ -33,6 +33,7 @@ class Upkeep:
     parts: Parts
     stepper: Stepper
     newest: SnapshotInfo | None = None
+    stored: tuple[SnapshotInfo, ...] = ()  # all there are, oldest first
     _persist_at_s: float = 0.0  # monotonic
     _maintain_at_s: float = 0.0  # epoch
 
@@ -42,10 +43,10 @@ class Upkeep:
         self._maintain_at_s = maintenance.next_run_s(now_s, uid)
         self._wait_for_persist()
         try:
-            stored = self.parts.snapshots.list()
-            self.newest = stored[-1] if stored else None
-        except StoreUnavailable:
-            self.newest = None
+            self.stored = tuple(self.parts.snapshots.list())
+        except StoreUnavailable as error:
+            logger.info("snapshots not listed: %s", error)
+        self.newest = self.stored[-1] if self.stored else None
 
     def turn(self) -> None:
         """Do what is due."""
@@ -91,7 +92,8 @@ class Upkeep:
                 daily_after_days=spec.daily_model_snapshot_retention_after_days,
             )
             self.parts.snapshots.delete(expired)
-            self.parts.store.keep_snapshots(self.parts.snapshots.list())
+            self.stored = tuple(self.parts.snapshots.list())
+            self.parts.store.keep_snapshots(self.stored)
             deleted = 0
             newest_s = self.parts.store.latest_bucket_s()
             if spec.results_retention_days is not None and newest_s is not None:
@@ -123,6 +125,7 @@ class Upkeep:
         if passing:
             self.parts.snapshots.delete(passing)
             snapshots = self.parts.snapshots.list()
+        self.stored = tuple(snapshots)
         self.parts.store.keep_snapshots(snapshots)
 
     def _wait_for_persist(self) -> None:

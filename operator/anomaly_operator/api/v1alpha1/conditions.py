@@ -34,6 +34,13 @@ class ConditionType(StrEnum):
     time left."""
     MODEL_MEMORY_OK = "ModelMemoryOk"
     """True: every series that was seen is modelled within the limit. Positive polarity."""
+    JOB_FOLLOWED = "JobFollowed"
+    """Only in a worker's own entry of `status.shards`. True: the worker follows the job document
+    that it was given last. False: it refuses it or cannot take it over yet, goes on with the one
+    before, and the message says why."""
+    RESULTS_STORED = "ResultsStored"
+    """Only in a worker's own entry of `status.shards`. True: the results store takes results.
+    False: they wait and are offered again, or the worker waits to start."""
     UPDATE_PENDING = "UpdatePending"
     """True: the spec holds a change that the running workers do not follow yet. Negative polarity;
     the message names the fields."""
@@ -104,6 +111,14 @@ class Reason(StrEnum):
     """ModelMemoryOk is False: pruning is more aggressive; everything seen is still modelled."""
     HARD_LIMIT = "HardLimit"
     """ModelMemoryOk is False: new series are not modelled."""
+    FOLLOWED = "Followed"
+    """JobFollowed is True."""
+    JOB_REFUSED = "JobRefused"
+    """JobFollowed; Ready, Stalled: a worker refuses its job document; the message says why."""
+    STORED = "Stored"
+    """ResultsStored is True."""
+    STORE_UNAVAILABLE = "StoreUnavailable"
+    """ResultsStored is False: the message is the store's own; tried again with back-off."""
     UP_TO_DATE = "UpToDate"
     """UpdatePending is False: workers follow the newest generation."""
     REOPENING = "Reopening"

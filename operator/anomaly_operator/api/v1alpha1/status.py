@@ -17,6 +17,7 @@ from anomaly_operator.api.model import ApiModel, Time
 
 MAX_RECENT_ANOMALIES = 20
 MAX_SHARDS = 64
+MAX_SNAPSHOTS_SHOWN = 30  # ten days by default: eight of today, and one of each day before
 
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Name = Annotated[str, StringConstraints(max_length=253)]
@@ -169,6 +170,36 @@ class ModelSnapshotStatus(StatusModel):
     """Its size, bytes."""
 
 
+class StoredSnapshot(StatusModel):
+    """A stored state of the models that can be gone back to."""
+
+    id: Name
+    """Id of the snapshot."""
+    time: Time
+    """End of the last bucket it has learnt."""
+    size_bytes: int | None = None
+    """Its size, bytes."""
+    description: Annotated[str, StringConstraints(max_length=256)] = ""
+    """Why it was stored; empty for the regular ones."""
+    retain: bool = False
+    """True: it is kept whatever its age."""
+
+
+class RevertStatus(StatusModel):
+    """What became of the last wish to go back to a snapshot."""
+
+    request_id: Name
+    """Id of the wish, as the annotation has it."""
+    snapshot_id: Name
+    """Snapshot that was wished for; `empty` is from scratch."""
+    outcome: Literal["done", "refused"]
+    """`done`, or `refused`: nothing was changed."""
+    message: Text = ""
+    """What was done, or why not."""
+    time: Time | None = None
+    """When."""
+
+
 class AnomalyCounts(StatusModel):
     """Records of the last 24 hours by severity."""
 
@@ -226,6 +257,8 @@ class ShardStatus(StatusModel):
     applied_document: Annotated[str, StringConstraints(max_length=64)] | None = None
     """Digest of the job document that the worker follows. It changes with the spec, and with the
     content of filters and the source that the spec names."""
+    refused_document: Annotated[str, StringConstraints(max_length=64)] | None = None
+    """Digest of the job document that the worker refuses; its condition JobFollowed says why."""
     backfill: Backfill | None = None
     """How far the analysis of the past has come."""
     data_counts: DataCounts | None = None
@@ -236,6 +269,12 @@ class ShardStatus(StatusModel):
     """How long buckets take."""
     model_snapshot: ModelSnapshotStatus | None = None
     """The newest stored state."""
+    model_snapshots: Annotated[
+        tuple[StoredSnapshot, ...], Field(max_length=MAX_SNAPSHOTS_SHOWN)
+    ] = ()
+    """Stored states that can be gone back to, newest first, at most 30."""
+    revert: RevertStatus | None = None
+    """What became of the last wish to go back to a snapshot."""
     anomalies: AnomalyCounts | None = None
     """Records of the last 24 hours."""
     worst_score: float | None = None
@@ -244,7 +283,7 @@ class ShardStatus(StatusModel):
     """Records of score 50 or more, newest first, at most 20."""
     conditions: StatusConditions = ()
     """What the worker sees: SourceReady, DataComplete, ModelTrained, ModelMemoryOk,
-    AnomalyDetected. The operator sums them up."""
+    AnomalyDetected, which the operator sums up; JobFollowed and ResultsStored."""
 
 
 class AnomalyDetectorStatus(StatusModel):

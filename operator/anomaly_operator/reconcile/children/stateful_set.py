@@ -178,7 +178,7 @@ def _probe(path: str, *, period_s: int, failures: int) -> Body:
 
 def _resources(job: WorkerJob, config: OperatorConfig) -> Body:
     mib = 2**20
-    models = int(job.spec.analysis_limits.model_memory_limit * MODEL_MEMORY_MARGIN)
+    models = int(job.model_memory_share * MODEL_MEMORY_MARGIN)
     memory = render_bytes(-(-(config.worker_memory_overhead + models) // mib) * mib)
     return {
         "requests": {"cpu": config.worker_cpu_request, "memory": memory},
