@@ -114,6 +114,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.records: dict[tuple[Any, ...], tuple[float, float, float]] = {}
         self.buckets: dict[tuple[float, str], tuple[float, int]] = {}
+        self.annotations: dict[tuple[Any, ...], str] = {}
         self.statistics: dict[str, Mapping[str, object]] = {}
         self.snapshots: list[SnapshotInfo] = []
         self.categories: dict[int, Category] = {}
@@ -128,6 +129,8 @@ class MemoryStore:
         for each in advance.outcome.records:
             key = (each.timestamp_s, each.detector_index, each.series)
             self.records[key] = (each.actual, each.record_score, each.initial_record_score)
+        for note in advance.outcome.annotations:
+            self.annotations[note.timestamp_s, note.event, note.series] = note.text
         for rescore in advance.outcome.rescores:
             key = (rescore.timestamp_s, rescore.detector_index, rescore.series)
             if key in self.records:

@@ -422,7 +422,8 @@ SEEN_ELSEWHERE = {
         "tests/e2e/test_capacity.py::test_lazy_waits_for_room_and_opens_when_there_is"
     ),
     "perPartitionCategorization.stopOnWarn": (
-        "tests/events/test_gathering_events.py::test_stop_on_warn_is_taken_over_live"
+        "tests/events/test_stop_on_warn.py::"
+        "test_switched_on_the_messy_partition_is_left_alone_and_the_other_goes_on"
     ),
 }
 """Fields whose effect is not a single worker's: where it is seen."""

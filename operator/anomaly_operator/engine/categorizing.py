@@ -74,6 +74,7 @@ class Standing:
     dead: int = 0
     failed: int = 0  # messages that found no category as there were too many
     stopped: bool = False
+    sign: str = ""  # of messages that are not suited, where the status is warn
 
 
 class _Miner:
@@ -140,6 +141,7 @@ class Categorizer:
         self.changed = False  # something new is to be told since ``told`` was called
         self._miners: dict[str, _Miner] = {}
         self._categories: dict[int, Category] = {}
+        self._told: dict[str, str] = {}  # status of each partition when it was told last
 
     def assign(self, partition: str, message: str, *, counts: int = 1) -> Category | None:
         """Find or make the category of a message; None where there is none for it.
@@ -197,13 +199,15 @@ class Categorizer:
         frequent = sum(one > FREQUENT_SHARE * categorized for one in matches)
         rare = sum(one == 1 for one in matches)
         dead = total - len({category.template for category in own})
-        unsuited = categorized > ENOUGH and (
-            total == 1
-            or frequent == 0
-            or 10 * rare > 9 * total
-            or 2 * total > categorized
-            or 2 * dead > total
-        )
+        signs = {
+            "all messages are one category": total == 1,
+            "no category has more than 1 % of the messages": frequent == 0,
+            "more than 90 % of the categories came up once": 10 * rare > 9 * total,
+            "there are more than half as many categories as messages": 2 * total > categorized,
+            "more than half of the categories can never come up again": 2 * dead > total,
+        }
+        found = [sign for sign, seen in signs.items() if seen] if categorized > ENOUGH else []
+        unsuited = bool(found)
         return Standing(
             name,
             "warn" if unsuited else "ok",
@@ -214,7 +218,15 @@ class Categorizer:
             dead=dead,
             failed=miner.failed,
             stopped=unsuited and self.stop_on_warn and self.per_partition,
+            sign=found[0] if found else "",
         )
+
+    def turned(self) -> list[Standing]:
+        """How it goes where the status is another than when this was asked last."""
+        found = [one for one in self.standings() if one.status != self._told.get(one.partition)]
+        new = [one for one in found if one.status != "ok" or one.partition in self._told]
+        self._told |= {one.partition: one.status for one in found}
+        return new
 
     @property
     def status(self) -> str:
@@ -225,6 +237,7 @@ class Categorizer:
         """State as JSON takes it."""
         return {
             "miners": {name: miner.dump() for name, miner in self._miners.items()},
+            "told": self._told,
             "categories": [
                 [
                     one.category_id,
@@ -241,6 +254,7 @@ class Categorizer:
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from a state. Raises KeyError, TypeError or ValueError where it is none."""
         self._miners = {name: _Miner.load(miner) for name, miner in state["miners"].items()}
+        self._told = dict(state.get("told", {}))  # none in a state from before it was told
         self._categories = {
             int(number): Category(
                 int(number),

@@ -231,7 +231,7 @@ class Annotation:
     """Something the model wants to tell.
 
     ``event`` is one of level_shift, scale_change, time_shift, seasonality_found,
-    seasonality_lost, level_accepted and rollout.
+    seasonality_lost, level_accepted, rollout and categorization_status_change.
     """
 
     timestamp_s: float

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.bucketing import Bucketing, BucketingSettings, SampleCounts
-from anomaly_operator.engine.categorizing import Categorizer
-from anomaly_operator.engine.contract import Block, DetectorSettings
+from anomaly_operator.engine.categorizing import Categorizer, Standing
+from anomaly_operator.engine.contract import Annotation, Block, DetectorSettings, SeriesKey
 from anomaly_operator.engine.event_buckets import MESSAGE, EventBuckets, EventSettings
 from anomaly_operator.engine.identity import KNOWN, place
 from anomaly_operator.engine.together import is_over_events
@@ -33,6 +33,8 @@ from anomaly_operator.worker.sharding import shard_of
 _STALENESS_S = 300.0  # Prometheus' own look-back: a counter older than this gives no rate
 _STALE_STEPS = 5
 _RETIRE_S, _RETIRE_BUCKETS = 7200.0, 10  # silence after which a series leaves the blocks
+
+CATEGORIZATION_STATUS_CHANGE = "categorization_status_change"  # event of an annotation
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -146,6 +148,30 @@ class Gathering:
             if block is not None:
                 blocks.append(block)
         return tuple(blocks)
+
+    def notes(self, start_s: float, end_s: float) -> tuple[Annotation, ...]:
+        """Where categorisation has become of no use, or of use again, in these buckets."""
+        return tuple(
+            Annotation(
+                timestamp_s=start_s,
+                end_timestamp_s=end_s,
+                event=CATEGORIZATION_STATUS_CHANGE,
+                detector_index=self._first_events,
+                series=SeriesKey(standing.partition, ""),
+                text=self._words(standing),
+            )
+            for standing in (self.categorizer.turned() if self._first_events >= 0 else ())
+        )
+
+    def _words(self, standing: Standing) -> str:
+        field = self._detectors[self._first_events].partition_field
+        where = f" for {field} {standing.partition}" if standing.partition else ""
+        text = f"categorization status changed to {standing.status}{where}"
+        if standing.sign:
+            text += f" after {standing.categorized} messages: {standing.sign}"
+        if standing.stopped:
+            text += "; it is neither categorised nor analysed any more (stopOnWarn)"
+        return text
 
     @property
     def detector_indexes(self) -> Sequence[int]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from anomaly_operator.api.quantities import format_time
-from anomaly_operator.engine.contract import DetectorSettings
+from anomaly_operator.engine.contract import Annotation, DetectorSettings
 from anomaly_operator.ports import Announcement, Announcer, MetricInfo
 from anomaly_operator.worker.episodes import EpisodeKey, EpisodeStep, Step
 from anomaly_operator.worker.job_settings import JobSettings
@@ -49,6 +49,16 @@ class Narrator:
                         key=f"{key}/pod", warning=warning, reason=reason, message=text, pod=pod
                     )
                 )
+
+    def tell_notes(self, notes: Sequence[Annotation]) -> None:
+        """Announce what was noted of the categories."""
+        for note in notes:
+            self.tell(
+                f"note/{note.event}/{note.series.partition}/{note.timestamp_s:.0f}",
+                "CategorizationStatusChanged",
+                note.text,
+                warning=" to warn" in note.text,
+            )
 
     def tell(self, key: str, reason: str, message: str, *, warning: bool) -> None:
         """Announce something about the job itself."""

@@ -105,6 +105,9 @@ class Stepper:
         blocks = self.gathering.close(end_s)
         began_s = self.parts.clock.monotonic_s()
         outcome = self.engine.advance(blocks)
+        notes = self.gathering.notes(start_s, end_s)
+        if notes:
+            outcome = replace(outcome, annotations=(*outcome.annotations, *notes))
         advance = Advance(
             settings=self.settings.analysis,
             plot=self.settings.plot,
@@ -122,6 +125,8 @@ class Stepper:
         self.state.counts.invalid_sample_count = counts.invalid
         self.series = self.gathering.series_count(blocks)
         self._tell(advance)
+        if live:
+            self.narrator.tell_notes(notes)
         self.delivery.offer(advance)
         for sink in self.parts.sinks:
             sink.write(advance)
