@@ -51,10 +51,19 @@ def running_apiserver(
         kubeconfig = server.write_kubeconfig(data_dir / "admin.kubeconfig")
         yield RunningApiServer(server, server.url, kubeconfig, loop)
     finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(_START_S)
+        asyncio.run_coroutine_threadsafe(_stop(server), loop).result(_START_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_START_S)
         loop.close()
+
+
+async def _stop(server: ApiServer) -> None:
+    """Stop, and end what the loop would leave half done: a handshake, say."""
+    await server.stop()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:

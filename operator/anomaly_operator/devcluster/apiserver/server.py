@@ -41,6 +41,7 @@ from anomaly_operator.devcluster.apiserver.special_handlers import SPECIAL
 from anomaly_operator.devcluster.apiserver.storage import Store
 from anomaly_operator.devcluster.apiserver.tokens import TokenMint
 from anomaly_operator.devcluster.apiserver.write_options import User
+from anomaly_operator.devcluster.hanging_up import hang_up
 
 _log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ class ApiServer:
         self.state.store.close()
         await self.state.nodes.close()
         if self._runner is not None:
-            await self._runner.cleanup()
+            await hang_up(self._runner)
             self._runner = None
 
     def write_kubeconfig(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from anomaly_operator.devcluster.hanging_up import hang_up
 from anomaly_operator.devcluster.kubelet.authorizing import Gate
 from anomaly_operator.devcluster.kubelet.certificates import self_signed
 from anomaly_operator.devcluster.kubelet.exposition import render_cadvisor, render_resource
@@ -64,7 +65,7 @@ class KubeletServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._refreshing
         if self._runner is not None:
-            await self._runner.cleanup()
+            await hang_up(self._runner)
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
