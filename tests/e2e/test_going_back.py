@@ -28,8 +28,8 @@ SPAN_S = 900
 DAYS = 6
 
 
-def anomaly(cluster: WholeCluster, *arguments: str) -> str:
-    """Run the command as a person would; returns what it printed."""
+def anomaly(cluster: WholeCluster, *arguments: str, fails: bool = False) -> str:
+    """Run the command as a person would; returns what it printed, of an error if it must fail."""
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "anomaly"),
@@ -42,8 +42,8 @@ def anomaly(cluster: WholeCluster, *arguments: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert (done.returncode != 0) is fails, done.stdout + done.stderr
+    return done.stderr if fails else done.stdout
 
 
 def results(cluster: WholeCluster, name: str, kind: str, **parameters: object) -> list[Body]:
@@ -72,7 +72,8 @@ def live(cluster: WholeCluster, request: pytest.FixtureRequest) -> Iterator[str]
     """A detector over the nodes' kubelets that has closed some buckets after its first snapshot."""
     if not cluster.local:
         pytest.skip("workers' addresses are not reachable from here")
-    name = f"back-{request.node.callspec.id}"
+    case = getattr(request.node, "callspec", None)
+    name = f"back-{case.id if case else 'nowhere'}"
     cluster.apply(detector(name))
     cluster.opened(name)
     cluster.until("buckets", lambda: buckets_of(cluster, name) >= 5, within_s=120)
@@ -90,6 +91,7 @@ def test_reverting_goes_on_from_the_snapshot(cluster: WholeCluster, live: str, *
         cluster, "snapshots", live, "revert", snapshot, *(["--delete-results"] if delete else [])
     )
     assert f"will go back to snapshot {snapshot}" in told
+    assert f"worker 0: done: went back to snapshot {snapshot}, learnt until" in told
     cluster.until(
         "reverted",
         lambda: any(
@@ -106,6 +108,41 @@ def test_reverting_goes_on_from_the_snapshot(cluster: WholeCluster, live: str, *
     # Kubelets have no past to analyse again, so what was deleted stays empty.
     assert not (later & after) if delete else later <= after
     assert cluster.status(live)["state"] == "opened"
+
+
+def test_a_wish_that_cannot_be_carried_out_is_seen_and_changes_nothing(
+    cluster: WholeCluster, live: str
+):
+    """By hand in the status and as an Event; the command knows before it asks."""
+    said = anomaly(cluster, "snapshots", live, "revert", "77", fails=True)
+    assert f"{SYSTEM}/{live} has no snapshot 77; there are: " in said
+    mark = "anomaly-operator.dev/revert"
+    assert mark not in cluster.get("andet", live)["metadata"]["annotations"]
+    kept = [each["id"] for each in cluster.status(live)["shards"][0]["modelSnapshots"]]
+
+    wish = '{"requestId": "by-hand", "snapshotId": "77"}'
+    cluster.kubectl("-n", SYSTEM, "annotate", "andet", live, f"{mark}={wish}")
+    stalled = cluster.until("stalled", lambda: cluster.condition(live, "Stalled"))
+    assert stalled["reason"] == "RevertRefused"
+    assert stalled["message"].startswith(
+        "did not go back to snapshot 77: worker 0: snapshot 77: there is none of that name"
+    )
+    (entry,) = cluster.status(live)["shards"]
+    told = entry["revert"]
+    assert (told["requestId"], told["outcome"]) == ("by-hand", "refused")
+    cluster.until(
+        "an Event",
+        lambda: [
+            each
+            for each in cluster.list("events")
+            if each["reason"] == "RevertRefused" and each["involvedObject"]["name"] == live
+        ],
+    )
+    listed = anomaly(cluster, "snapshots", live)
+    assert [each for each in kept if each not in listed] == []
+    cluster.kubectl("-n", SYSTEM, "annotate", "andet", live, f"{mark}-")
+    cluster.until("well again", lambda: not cluster.condition(live, "Stalled"))
+    cluster.opened(live)
 
 
 def write_history(path: Path) -> float:

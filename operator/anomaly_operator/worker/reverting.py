@@ -38,7 +38,7 @@ def revert(parts: Parts, now: Restored, settings: JobSettings) -> Restored:
         target, origin = _target(parts, wish.snapshot_id, stored, settings=settings)
     except SnapshotRejected as error:
         logger.warning("not reverted: %s", error)
-        told = {"outcome": "refused", "message": str(error), "time_s": parts.clock.now_s()}
+        told = {"outcome": "refused", "message": str(error), "time_s": round(parts.clock.now_s())}
         return _dealt_with(now, wish, told)
     newer = [info.snapshot_id for info in stored if info.timestamp_s > target.state.position_s]
     if wish.snapshot_id == SCRATCH:
@@ -49,13 +49,20 @@ def revert(parts: Parts, now: Restored, settings: JobSettings) -> Restored:
         rest = "results since then are deleted and that time is analysed again"
     else:
         target = _from_now_on(parts, target, settings)
+        _keep_what_was_found(now, target)
         rest = f"the results there are stay, and it goes on from {_words(target.state.position_s)}"
     parts.snapshots.delete(newer)
     parts.journal.forget(math.inf)
     message = f"went back to {origin}, learnt until {_words(position_s)}; {rest}"
     logger.info("reverted", extra={"snapshot": wish.snapshot_id, "position_s": position_s})
-    told = {"outcome": "done", "message": message, "time_s": parts.clock.now_s()}
+    told = {"outcome": "done", "message": message, "time_s": round(parts.clock.now_s())}
     return _dealt_with(target, wish, told)
+
+
+def _keep_what_was_found(now: Restored, target: Restored) -> None:
+    """Keep the status's words about the results that stay: newest anomalies and counts of them."""
+    for name in ("recent", "tallies", "records_total"):
+        setattr(target.state, name, getattr(now.state, name))
 
 
 def _dealt_with(given: Restored, wish: Revert, told: dict[str, Any]) -> Restored:
