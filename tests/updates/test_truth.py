@@ -133,6 +133,76 @@ def test_a_worker_that_reports_the_new_generation_before_it_ends_is_not_believed
     assert cluster.status()["state"] == "opening"
 
 
+def not_followed(reason: str, message: str) -> list[dict[str, Any]]:
+    """What a worker says of a document that it does not take over."""
+    return [
+        {
+            "type": "JobFollowed",
+            "status": "False",
+            "reason": reason,
+            "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+    ]
+
+
+def test_a_document_that_the_worker_refuses_is_told_with_its_words(
+    cluster: Cluster, operator: Operator
+):
+    """It goes on with the one before, and nothing says that the edit is followed."""
+    opened(cluster)
+    follows(cluster)
+    settled(cluster)
+    before = document(cluster)
+    patch(cluster, description="what it is for")
+    eventually(lambda: document(cluster) != before, what="another document")
+    report(
+        cluster,
+        appliedGeneration=1,
+        appliedDocument=digest_of(before),
+        refusedDocument=digest_of(document(cluster)),
+        conditions=not_followed("JobRefused", "spec.description: is odd"),
+    )
+    stalled = eventually(lambda: cluster.condition("Stalled"), what="stalled")
+    words = "worker 0 refuses the job: spec.description: is odd; it goes on with generation 1"
+    assert (stalled["reason"], stalled["message"]) == ("JobRefused", words)
+    assert pending(cluster)["status"] == "True"
+    assert cluster.status()["appliedGeneration"] == 1
+    eventually(
+        lambda: [
+            each
+            for each in cluster.admin.list(kube.EVENTS, namespace=SYSTEM).items
+            if (each["type"], each["reason"], each["message"]) == ("Warning", "JobRefused", words)
+        ],
+        what="an Event",
+    )
+    follows(cluster, conditions=[])
+    settled(cluster)
+    eventually(lambda: cluster.condition("Stalled") == {}, what="no longer stalled")
+
+
+def test_a_document_that_the_worker_cannot_take_over_yet_is_pending_with_its_words(
+    cluster: Cluster, operator: Operator
+):
+    opened(cluster)
+    follows(cluster)
+    settled(cluster)
+    before = document(cluster)
+    patch(cluster, description="what it is for")
+    report(
+        cluster,
+        appliedGeneration=1,
+        appliedDocument=digest_of(before),
+        conditions=not_followed("SourceUnavailable", "prometheus is away"),
+    )
+    said = "description: generation 2 is not followed yet; workers follow 1"
+    eventually(
+        lambda: pending(cluster)["message"] == f"{said}; worker 0: prometheus is away",
+        what="pending with the worker's words",
+    )
+    assert cluster.condition("Stalled") == {}
+
+
 def test_a_limit_below_use_is_refused_by_the_api_server_with_both_figures(cluster: Cluster):
     started(cluster, "--worker-status-interval-s=0.2")
     opened(cluster)
