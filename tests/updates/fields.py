@@ -48,6 +48,21 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    """A row of the table whose effect is not a single worker's: what it takes and refuses."""
+
+    name: str
+    spec: Spec  # a valid value
+    refused: Refused
+    old: Spec = field(default_factory=dict)  # the spec before the edit
+
+    @property
+    def title(self) -> str:
+        """What the row is called in reports."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One row of the table."""
 
@@ -63,6 +78,7 @@ class Field:
     old: Spec = field(default_factory=dict)  # the spec before the edit
     prepare: Callable[[Lab], None] | None = None
     labelled: str = ""  # what is special about this row of the field
+    covers: tuple[str, ...] = ()  # fields within the field that its effect hangs on
 
     @property
     def title(self) -> str:
@@ -148,6 +164,7 @@ FIELDS = (
             ),
             "/near?from=2025-10-13T11:15:00Z&to=2025-10-13T12:00:00Z",
         ],
+        covers=("customUrls[].urlValue", "customUrls[].timeRange"),
     ),
     Field(
         "customSettings",
@@ -357,6 +374,7 @@ FIELDS = (
         before={},
         after=dict.fromkeys(STRANGE, "backup"),
         labelled="once",
+        covers=("[].name", "[].start", "[].end"),
     ),
     Field(
         "maintenanceWindows",
@@ -372,6 +390,7 @@ FIELDS = (
         before={},
         after=dict.fromkeys(STRANGE, "backup"),
         labelled="by cron in a time zone",
+        covers=("[].schedule", "[].duration", "[].timezone"),
     ),
     Field(
         "maintenanceWindows",
@@ -400,6 +419,23 @@ FIELDS = (
         before={},
         after={"web-1": "backup", "web-2": "backup"},
         labelled="for a workload",
+        covers=("[].scope.<key>.values",),
+    ),
+    Field(
+        "maintenanceWindows",
+        window(**_LATE_MORNING, scope={"workload": {"filterId": "loud", "filterType": "exclude"}}),
+        Refused(
+            window(**_LATE_MORNING, scope={"workload": {"filterId": "loud", "values": ["web"]}}),
+            f"{_WINDOW}.scope.workload",
+            "give either filterId or values, and not both",
+            server_path=f"{_WINDOW}.scope[workload]",
+        ),
+        observing.withheld,
+        before={},
+        after=dict.fromkeys(STRANGE - {"web-1", "web-2"}, "backup"),
+        prepare=lambda lab: lab.filters.update(loud=["we*"]),
+        labelled="for all but what a filter holds",
+        covers=("[].scope.<key>.filterId", "[].scope.<key>.filterType"),
     ),
     Field(
         "maintenanceWindows",
@@ -413,8 +449,37 @@ FIELDS = (
         before={},
         after={},
         labelled="that only keeps values from the model",
+        covers=("[].actions",),
     ),
 )
+
+SWITCHES = (
+    Switch(
+        "suspend",
+        {"suspend": True},
+        Refused({"suspend": "yes"}, "spec.suspend", "'yes' is not true or false", TYPE),
+    ),
+    Switch(
+        "allowLazyOpen",
+        {"allowLazyOpen": True},
+        Refused({"allowLazyOpen": 1}, "spec.allowLazyOpen", "1 is not true or false", TYPE),
+    ),
+    Switch(
+        "perPartitionCategorization.stopOnWarn",
+        {"perPartitionCategorization": {"enabled": True, "stopOnWarn": True}},
+        Refused(
+            {"perPartitionCategorization": {"enabled": True, "stopOnWarn": "yes"}},
+            "spec.perPartitionCategorization.stopOnWarn",
+            "'yes' is not true or false",
+            TYPE,
+        ),
+        old={
+            "detectors": [{"metric": "events", "function": "count"}],
+            "perPartitionCategorization": {"enabled": True},
+        },
+    ),
+)
+"""Rows for what the API takes and refuses; SEEN_ELSEWHERE says where their effect is seen."""
 
 SEEN_ELSEWHERE = {
     "suspend": "tests/updates/test_cluster.py::test_a_closed_detector_takes_every_edit",
@@ -428,4 +493,36 @@ SEEN_ELSEWHERE = {
 }
 """Fields whose effect is not a single worker's: where it is seen."""
 
-__all__ = ["FIELDS", "SEEN_ELSEWHERE", "START_S", "Field", "Refused"]
+_RULES = "tests/updates/test_rules.py::"
+_RULE = "detectors[].customRules[]"
+PARTS_SEEN_ELSEWHERE = {
+    **{
+        f"{_RULE}.{part}": f"{_RULES}test_a_rule_withholds_what_it_covers_from_the_next_bucket_on"
+        for part in (
+            "actions",
+            "conditions[].appliesTo",
+            "conditions[].operator",
+            "conditions[].value",
+            "scope.<key>.values",
+            "scope.<key>.filterType",
+        )
+    },
+    f"{_RULE}.scope.<key>.filterId": (
+        f"{_RULES}test_a_filters_items_hold_from_when_the_filter_is_edited"
+    ),
+    "customSettings.customUrls[].urlName": (
+        "tests/updates/test_words.py::test_the_shell_shows_what_a_running_worker_says"
+    ),
+}
+"""Fields within a field: where the effect of each is seen."""
+
+__all__ = [
+    "FIELDS",
+    "PARTS_SEEN_ELSEWHERE",
+    "SEEN_ELSEWHERE",
+    "START_S",
+    "SWITCHES",
+    "Field",
+    "Refused",
+    "Switch",
+]

@@ -8,17 +8,28 @@ from typing import Any
 
 import pytest
 
+from anomaly_operator.api.crd import root_schema
 from anomaly_operator.api.v1alpha1.anomalydetector import AnomalyDetector, AnomalyDetectorSpec
+from anomaly_operator.api.v1alpha1.kinds import KINDS
 from anomaly_operator.api.v1alpha1.updates import UPDATE_LAWS
+from anomaly_operator.devtools.reference import fields
 from anomaly_operator.errors import SpecError
 from tests.api.asking import Server, speaks_of
 from tests.api.cases import Update, detector
 from tests.support.either_apiserver import either_apiserver
 from tests.updates.conftest import MakeLab
-from tests.updates.fields import FIELDS, SEEN_ELSEWHERE, Field
+from tests.updates.fields import (
+    FIELDS,
+    PARTS_SEEN_ELSEWHERE,
+    SEEN_ELSEWHERE,
+    SWITCHES,
+    Field,
+    Switch,
+)
 from tests.updates.lab import EDIT_S, Lab
 
 TABLE = pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.title)
+ROWS = pytest.mark.parametrize("field", [*FIELDS, *SWITCHES], ids=lambda field: field.title)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             made.close()
 
 
-def stored(field: Field) -> dict[str, Any]:
+def stored(field: Field | Switch) -> dict[str, Any]:
     """Detector as it is before the edit."""
     plain = {"partitionField": "namespace", "bucketSpan": "15m"}
     fixed = {"detectors": [{"metric": "memory_usage", "function": "max", "by": "pod"}]}
@@ -48,17 +59,17 @@ def problems(spec: dict[str, Any]) -> str:
     return ""
 
 
-@TABLE
-def test_a_valid_value_is_taken_and_another_refused_by_name_in_python(field: Field):
+@ROWS
+def test_a_valid_value_is_taken_and_another_refused_by_name_in_python(field: Field | Switch):
     assert problems({**stored(field), **field.spec}) == ""
     refused = field.refused
     said = problems({**stored(field), **refused.spec})
     assert said == f"{refused.path}: {refused.message}"
 
 
-@TABLE
+@ROWS
 def test_a_valid_value_is_taken_and_another_refused_by_name_by_the_api_server(
-    server: Server, field: Field
+    server: Server, field: Field | Switch
 ):
     old, refused = stored(field), field.refused
     taken = Update(field.title, detector(**old), detector(**{**old, **field.spec}))
@@ -132,7 +143,37 @@ def test_every_field_that_can_be_updated_has_a_row():
     assert nested == set(), "rows of fields that there are not"
 
 
-@pytest.mark.parametrize("place", sorted(set(SEEN_ELSEWHERE.values())))
+def test_every_part_of_a_field_has_a_row_or_a_place():
+    """Each leaf of the schema that no law holds fast: a window's time zone, a rule's operator."""
+    (kind,) = (each for each in KINDS if each.name == "AnomalyDetector")
+    paths = [path for path, _ in fields(root_schema(kind)["properties"]["spec"])]
+    held = {law.field for law in UPDATE_LAWS} | {
+        f"detectors[].{name}" for name in ("metric", "function", "by")
+    }
+    held -= {"detectors"}
+    leaves = {
+        path
+        for path in paths
+        if not any(other.startswith((f"{path}.", f"{path}[")) for other in paths)
+        and not any(path == law or path.startswith((f"{law}.", f"{law}[")) for law in held)
+    }
+    covered = {each.name for each in (*FIELDS, *SWITCHES)}
+    for each in FIELDS:
+        covered |= {
+            each.name + ("" if part.startswith("[") else ".") + part for part in each.covers
+        }
+    assert leaves - covered - set(PARTS_SEEN_ELSEWHERE) == set()
+    assert set(PARTS_SEEN_ELSEWHERE) <= leaves
+
+
+def test_every_switch_is_seen_elsewhere():
+    assert {each.name for each in SWITCHES} == set(SEEN_ELSEWHERE)
+
+
+PLACES = {*SEEN_ELSEWHERE.values(), *PARTS_SEEN_ELSEWHERE.values()}
+
+
+@pytest.mark.parametrize("place", sorted(PLACES))
 def test_what_is_seen_elsewhere_is_there(place: str):
     path, _, name = place.partition("::")
     text = (Path(__file__).parents[2] / path).read_text(encoding="utf-8")
