@@ -10,25 +10,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from asyncio.trsock import TransportSocket
 
 from aiohttp import web
 
-# The last steps of closing a connection are left to the loop's next rounds.
-_ROUNDS = 5
+# The last steps of opening and closing a connection are left to the loop's next rounds.
+_ROUNDS = 10
 
 
-async def hang_up(runner: web.BaseRunner) -> None:
-    """Stop listening, let handlers end, and drop the connections that remain."""
-    for site in tuple(runner.sites):
-        await site.stop()
-    server = runner.server
-    # A handler forgets its transport as soon as it begins to close it; the server does not.
-    kept = server._connections if isinstance(server, web.Server) else {}  # noqa: SLF001
-    sockets = [transport.get_extra_info("socket") for transport in kept.values()]
-    await runner.cleanup()
-    for each in sockets:
-        # A transport that was told twice to close has nothing left to abort; its socket has.
-        with contextlib.suppress(OSError):  # it is closed
-            each.shutdown(socket.SHUT_RDWR)
+class Callers:
+    """Connections of one server, noted when they ask something."""
+
+    def __init__(self) -> None:
+        # By descriptor: what has long been closed gives way to what is open now.
+        self._sockets: dict[int, TransportSocket] = {}
+
+    def note(self, request: web.BaseRequest) -> None:
+        """Remember where a request came from."""
+        if request.transport is not None:
+            found: TransportSocket = request.transport.get_extra_info("socket")
+            self._sockets[found.fileno()] = found
+
+    async def hang_up(self, runner: web.BaseRunner) -> None:
+        """Stop listening, let handlers end, and drop the connections that remain."""
+        for site in tuple(runner.sites):
+            await site.stop()
+        await _settle()  # who is shaking hands becomes a caller
+        server = runner.server
+        silent = [each.transport for each in server.connections] if server is not None else []
+        await runner.cleanup()
+        for transport in silent:
+            if transport is not None:
+                transport.abort()
+        for each in self._sockets.values():
+            # A transport that was told twice to close has nothing left to abort; its socket has.
+            with contextlib.suppress(OSError):  # it is closed
+                each.shutdown(socket.SHUT_RDWR)
+        await _settle()
+
+
+async def _settle() -> None:
     for _ in range(_ROUNDS):
         await asyncio.sleep(0)

@@ -41,7 +41,7 @@ from anomaly_operator.devcluster.apiserver.special_handlers import SPECIAL
 from anomaly_operator.devcluster.apiserver.storage import Store
 from anomaly_operator.devcluster.apiserver.tokens import TokenMint
 from anomaly_operator.devcluster.apiserver.write_options import User
-from anomaly_operator.devcluster.hanging_up import hang_up
+from anomaly_operator.devcluster.hanging_up import Callers
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +109,7 @@ class ApiServer:
         self._definitions = CustomResources(catalog, registry)
         bootstrap(catalog, registry)
         self._runner: web.ServerRunner | None = None
+        self._callers = Callers()
 
     @property
     def url(self) -> str:
@@ -136,7 +137,7 @@ class ApiServer:
         self.state.store.close()
         await self.state.nodes.close()
         if self._runner is not None:
-            await hang_up(self._runner)
+            await self._callers.hang_up(self._runner)
             self._runner = None
 
     def write_kubeconfig(
@@ -169,6 +170,7 @@ class ApiServer:
         return path
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._callers.note(request)
         try:
             return await self._answer(request)
         except Refusal as refusal:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from anomaly_operator.devcluster.hanging_up import hang_up
+from anomaly_operator.devcluster.hanging_up import Callers
 from anomaly_operator.devcluster.kubelet.authorizing import Gate
 from anomaly_operator.devcluster.kubelet.certificates import self_signed
 from anomaly_operator.devcluster.kubelet.exposition import render_cadvisor, render_resource
@@ -31,6 +31,7 @@ class KubeletServer:
         self._pods = pods
         self._gate = Gate(context.view.client, node=context.settings.name)
         self._runner: web.AppRunner | None = None
+        self._callers = Callers()
         self._refreshing: asyncio.Task[None] | None = None
 
     async def start(self, port: int) -> int:
@@ -65,10 +66,11 @@ class KubeletServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._refreshing
         if self._runner is not None:
-            await hang_up(self._runner)
+            await self._callers.hang_up(self._runner)
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._callers.note(request)
         await self._gate.check(request)
         return await handler(request)
 
