@@ -15,7 +15,7 @@ from rich.table import Table
 from anomaly_operator.adapters.kube import ANOMALY_DETECTORS, Body, Kube
 from anomaly_operator.adapters.links import links_of
 from anomaly_operator.api.v1alpha1.anomalydetector import AnomalyDetectorSpec
-from anomaly_operator.api.v1alpha1.status import severity_of
+from anomaly_operator.api.v1alpha1.status import severity_of, shown_score
 from anomaly_operator.errors import SourceUnavailable, SpecError
 from anomaly_operator.worker.units import quantity
 
@@ -88,7 +88,7 @@ def detector_row(body: Body) -> dict[str, Any]:
         "READY": ready.get("status", "Unknown"),
         "STATE": status.get("state", ""),
         "BACKFILL": f"{backfill:.0f} %" if backfill is not None and backfill < 100 else "",
-        "SCORE": f"{status.get('worstScore') or 0:.0f}",
+        "SCORE": str(shown_score(status.get("worstScore") or 0.0)),
         "SERIES": str(status.get("seriesCount") or 0),
         "CRITICAL": str(counts.get("critical", 0)),
         "MAJOR": str(counts.get("major", 0)),
@@ -114,7 +114,7 @@ def anomaly_rows(body: Body) -> list[dict[str, Any]]:
                 "DETECTOR": f"{body['metadata']['namespace']}/{body['metadata']['name']}",
                 "METRIC": entry["metric"],
                 "ENTITY": place,
-                "SCORE": f"{entry['score']:.0f}",
+                "SCORE": str(shown_score(entry["score"])),
                 "SEVERITY": severity_of(entry["score"]) or "",
                 "ACTUAL": _value(entry.get("actual"), entry["metric"]),
                 "TYPICAL": _value(entry.get("typical"), entry["metric"]),
@@ -170,7 +170,7 @@ def _from_worker(url: str, *, min_score: float, limit: int) -> list[dict[str, An
             "DETECTOR": record["job_id"],
             "METRIC": record["field_name"],
             "ENTITY": record["by_field_value"],
-            "SCORE": f"{record['record_score']:.0f}",
+            "SCORE": str(shown_score(record["record_score"])),
             "SEVERITY": record["severity"] or "",
             "ACTUAL": _value(record["actual"][0], record["field_name"]),
             "TYPICAL": _value(record["typical"][0], record["field_name"]),

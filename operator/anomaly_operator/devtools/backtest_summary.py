@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from anomaly_operator.api.v1alpha1.status import shown_score
 from anomaly_operator.engine.bucketing import SampleCounts
 from anomaly_operator.engine.contract import Outcome, Record, SeriesKey
 
@@ -134,7 +135,7 @@ def alerts_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
         table.add_row(
             written(alert.start_s),
             written(alert.end_s),
-            f"{record.initial_record_score:.0f}",
+            str(shown_score(record.initial_record_score)),
             metrics[record.detector_index],
             entity(record.series),
             record.summary,
@@ -149,7 +150,7 @@ def entities_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
     for record in worst:
         table.add_row(
             written(record.timestamp_s),
-            f"{record.initial_record_score:.0f}",
+            str(shown_score(record.initial_record_score)),
             metrics[record.detector_index],
             entity(record.series),
             record.summary,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from anomaly_operator.api.quantities import format_time
+from anomaly_operator.api.v1alpha1.status import shown_score
 from anomaly_operator.engine.contract import Annotation, DetectorSettings
 from anomaly_operator.ports import Announcement, Announcer, MetricInfo
 from anomaly_operator.worker.episodes import EpisodeKey, EpisodeStep, Step
@@ -75,13 +76,13 @@ class Narrator:
             length_s = last_s - step.episode.opened_s
             return (
                 f"{who} is back to normal; the anomaly began at {since}, lasted "
-                f"{_duration_words(length_s)} and reached score {step.episode.worst:.0f}"
+                f"{_duration_words(length_s)} and reached score {shown_score(step.episode.worst)}"
             )
         record = step.record
         unit = self.unit_of(detector)
         return (
             f"{who} is {quantity(record.actual, unit)}, typical {quantity(record.typical, unit)}, "
-            f"score {record.record_score:.0f} ({step.episode.severity}): "
+            f"score {shown_score(record.record_score)} ({step.episode.severity}): "
             f"{record.explanation.sentence or record.summary}"
         )
 

@@ -25,6 +25,8 @@ from anomaly_operator.api.v1alpha1.status import (
     ShardStatus,
     StoredSnapshot,
     TimingStats,
+    kept_score,
+    shown_score,
 )
 from anomaly_operator.engine.categorizing import Categorizer
 from anomaly_operator.engine.contract import ModelSize, WarmUp
@@ -198,7 +200,7 @@ def status_entry(situation: Situation, conditions: tuple[Condition, ...]) -> dic
         model_snapshots=stored_snapshots(situation.stored),
         revert=went_back(state),
         anomalies=AnomalyCounts(**state.severity_counts()),
-        worst_score=round(state.worst_score(), 2),
+        worst_score=kept_score(state.worst_score()),
         recent_anomalies=tuple(recent_anomaly(entry, situation.settings) for entry in state.recent),
         conditions=conditions,
     ).document()
@@ -292,8 +294,8 @@ def recent_anomaly(entry: Mapping[str, Any], settings: JobSettings) -> RecentAno
         entity=entity[:_NAME_LENGTH],
         namespace=namespace[:_LABEL_LENGTH] if namespace else None,
         partition=partition[:_NAME_LENGTH] if partition else None,
-        score=round(entry["score"], 2),
-        initial_score=round(entry["initial_score"], 2),
+        score=kept_score(entry["score"]),
+        initial_score=kept_score(entry["initial_score"]),
         actual=entry["actual"],
         typical=entry["typical"],
         summary=entry["summary"][:_SUMMARY_LENGTH],
@@ -339,7 +341,9 @@ def _anomaly_detected(situation: Situation) -> Finding:
     message = f"{len(situation.state.episodes)} series are anomalous now"
     if situation.state.recent:
         newest = recent_anomaly(situation.state.recent[0], situation.settings)
-        message += f"; newest: {newest.metric} of {newest.entity}, score {newest.score:.0f}"
+        message += (
+            f"; newest: {newest.metric} of {newest.entity}, score {shown_score(newest.score)}"
+        )
         message += f", {newest.summary}" if newest.summary else ""
     return replace(holds(ConditionType.ANOMALY_DETECTED, Reason.ANOMALY), message=message)
 

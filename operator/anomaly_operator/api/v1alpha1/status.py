@@ -7,6 +7,7 @@ operator may read what a newer worker wrote.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -45,6 +46,28 @@ def severity_of(score: float) -> Severity | None:
     """
     reached = [name for name, least in SEVERITY_FROM.items() if score >= least]
     return reached[-1] if reached else None
+
+
+def shown_score(score: float) -> int:
+    """Score as people are shown it: whole, and never above what its severity says.
+
+    Examples
+    --------
+    >>> shown_score(74.99), severity_of(74.99)
+    (74, 'major')
+    """
+    return math.floor(score)
+
+
+def kept_score(score: float) -> float:
+    """Score as a status keeps it: two digits, never above what its severity says.
+
+    Examples
+    --------
+    >>> kept_score(74.996), kept_score(75.0)
+    (74.99, 75.0)
+    """
+    return math.floor(score * 100.0) / 100.0
 
 
 class StatusModel(ApiModel):

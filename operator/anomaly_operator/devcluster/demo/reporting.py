@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from anomaly_operator.api.v1alpha1.status import shown_score
+
 PLAIN_STEP = 10.0  # percent between two lines where there is no terminal to draw a bar in
 PLAIN_WIDTH = 150
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
@@ -116,7 +118,7 @@ class Report:
                 each.detector,
                 each.metric,
                 each.entity,
-                f"{each.score:.0f}",
+                str(shown_score(each.score)),
                 amount(each.actual, each.metric),
                 amount(each.typical, each.metric),
                 each.summary,
@@ -130,7 +132,7 @@ class Report:
             f"[{style}]anomaly[/] {escape(found.detector)}: {escape(found.metric)} of "
             f"{escape(found.entity)} was {amount(found.actual, found.metric)}, "
             f"{amount(found.typical, found.metric)} is typical "
-            f"({escape(found.summary)}; score {found.score:.0f})"
+            f"({escape(found.summary)}; score {shown_score(found.score)})"
         )
 
     def pointers(self, lines: Mapping[str, str]) -> None:

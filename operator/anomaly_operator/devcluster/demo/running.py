@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from anomaly_operator.api.v1alpha1.status import shown_score
 from anomaly_operator.devcluster.apiclient.access import ApiAccess
 from anomaly_operator.devcluster.apiclient.calls import ApiClient
 from anomaly_operator.devcluster.apiclient.crews import running_crew
@@ -253,9 +254,8 @@ class _Demo:
         for fault in FAULTS:
             if fault.order in verdict.caught:
                 after_s, anomaly = verdict.caught[fault.order]
-                words = (
-                    f"caught after {after_s:.0f} s, score {anomaly.score:.0f}, {anomaly.summary}"
-                )
+                words = f"caught after {after_s:.0f} s, score {shown_score(anomaly.score)}"
+                words += f", {anomaly.summary}"
             else:
                 words = f"[bold red]not caught within {CAUGHT_S:.0f} s[/]"
             self._report.say(f"{fault.workload} ({fault.words}): {words}")
