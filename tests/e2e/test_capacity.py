@@ -55,7 +55,8 @@ def full(cluster: WholeCluster) -> Iterator[WholeCluster]:
         )
     yield cluster
     make_room(cluster)
-    cluster.kubectl("-n", SYSTEM, "delete", "andet", "lazy", "strict", "--ignore-not-found")
+    names = ("lazy", "strict", "edited")
+    cluster.kubectl("-n", SYSTEM, "delete", "andet", *names, "--ignore-not-found")
 
 
 def make_room(cluster: WholeCluster) -> None:
@@ -94,3 +95,29 @@ def test_not_lazy_fails_with_nothing_left_pending_and_opens_at_the_next_edit(ful
     make_room(full)
     full.patch("andet", "strict", {"description": "try again"})
     full.opened("strict")
+
+
+def test_an_edit_of_allow_lazy_open_holds_for_what_is_not_open_and_restarts_nothing(
+    full: WholeCluster,
+):
+    """From failed to waiting, to failed, to waiting, to opened; and then it changes nothing."""
+    name = "edited"
+
+    def reason() -> str | None:
+        return str(full.condition(name, "Ready").get("reason"))
+
+    full.apply(detector(name, allowLazyOpen=False, **LARGE))
+    full.until("refused", lambda: reason() == "InsufficientCapacity" and not full.workers(name))
+    full.patch("andet", name, {"allowLazyOpen": True})
+    full.until("waiting", lambda: reason() == "WaitingForCapacity" and full.workers(name))
+    full.patch("andet", name, {"allowLazyOpen": False})
+    full.until("refused", lambda: reason() == "InsufficientCapacity" and not full.workers(name))
+    full.patch("andet", name, {"allowLazyOpen": True})
+    full.until("waiting", lambda: reason() == "WaitingForCapacity" and full.workers(name))
+    make_room(full)
+    full.opened(name)
+    (before,) = full.workers(name)
+    full.patch("andet", name, {"allowLazyOpen": False})
+    full.opened(name)
+    (after,) = full.workers(name)
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]

@@ -484,7 +484,8 @@ SWITCHES = (
 SEEN_ELSEWHERE = {
     "suspend": "tests/updates/test_cluster.py::test_a_closed_detector_takes_every_edit",
     "allowLazyOpen": (
-        "tests/e2e/test_capacity.py::test_lazy_waits_for_room_and_opens_when_there_is"
+        "tests/e2e/test_capacity.py::"
+        "test_an_edit_of_allow_lazy_open_holds_for_what_is_not_open_and_restarts_nothing"
     ),
     "perPartitionCategorization.stopOnWarn": (
         "tests/events/test_stop_on_warn.py::"
