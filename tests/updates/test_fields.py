@@ -18,14 +18,8 @@ from tests.api.asking import Server, speaks_of
 from tests.api.cases import Update, detector
 from tests.support.either_apiserver import either_apiserver
 from tests.updates.conftest import MakeLab
-from tests.updates.fields import (
-    FIELDS,
-    PARTS_SEEN_ELSEWHERE,
-    SEEN_ELSEWHERE,
-    SWITCHES,
-    Field,
-    Switch,
-)
+from tests.updates.elsewhere import PARTS_SEEN_ELSEWHERE, SEEN_ELSEWHERE, SWITCHES, Switch
+from tests.updates.fields import FIELDS, Field
 from tests.updates.lab import EDIT_S, Lab
 
 TABLE = pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.title)
