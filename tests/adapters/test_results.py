@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy
 
 from anomaly_operator.adapters import results_schema
+from anomaly_operator.adapters.results_owner import Owner
 from anomaly_operator.adapters.results_query import Answer, BadQuery, Query, query_results
 from anomaly_operator.adapters.results_store import ResultsStore, add_user_annotation
 from anomaly_operator.engine.contract import (
@@ -289,6 +290,78 @@ def test_jobs_do_not_see_each_other(tmp_path: Path) -> None:
         each.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def generations(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
+    """Give stores of detectors of one name, in one database."""
+    url = str(tmp_path / "results.db")
+    if request.param == "postgresql":
+        url = fresh_database(request.getfixturevalue("postgres_url"))
+    made: list[Store] = []
+
+    def make(uid: str, created_s: float, *, shard: int = 0, name: str = "memory") -> Store:
+        made.append(
+            Store(
+                url,
+                job_id=f"shop/{name}",
+                shard=shard,
+                now_s=lambda: 0.0,
+                owner=Owner(uid, created_s),
+            )
+        )
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_a_detector_created_anew_does_not_have_its_predecessors_results(
+    generations: Callable[..., Store],
+) -> None:
+    """But for what people wrote; another detector's stay, and its own over a restart."""
+    first, other = generations("one", 100.0), generations("two", 100.0, name="other")
+    for each in (first, other):
+        each.write(an_advance(900.0, records=(a_record(900.0),)))
+        each.keep_statistics("data_counts", 900.0, {"bucket_count": 7})
+    with first._transaction() as connection:
+        add_user_annotation(connection, a_note("jane"))
+    again = generations("one", 100.0, shard=1)
+    assert ask(again, "records").total == 1
+    successor = generations("three", 200.0)
+    for kind in ("records", "buckets", "influencers", "statistics"):
+        assert ask(successor, kind).total == 0, kind
+    assert [each["create_username"] for each in ask(successor, "annotations").documents] == ["jane"]
+    assert ask(other, "records").total == 1
+    successor.write(an_advance(1800.0, records=(a_record(1800.0),)))
+    assert ask(generations("three", 200.0, shard=1), "records").total == 1, "not a second time"
+
+
+def test_a_worker_of_the_predecessor_that_comes_back_takes_nothing(
+    generations: Callable[..., Store],
+) -> None:
+    successor = generations("three", 200.0)
+    successor.write(an_advance(900.0, records=(a_record(900.0),)))
+    late = generations("one", 100.0)
+    with pytest.raises(StoreUnavailable, match="belong to detector three"):
+        late.write(an_advance(1800.0))
+    assert ask(successor, "records").total == 1
+
+
+def a_note(user: str) -> dict[str, Any]:
+    """What a person has to say."""
+    return {
+        "job_id": "shop/memory",
+        "annotation_id": f"note-of-{user}",
+        "timestamp": 900_000,
+        "end_timestamp": 900_000,
+        "annotation": "we know",
+        "type": "annotation",
+        "event": "user",
+        "create_time": 900_000,
+        "create_username": user,
+    }
+
+
 def test_a_full_disk_is_unavailable_and_then_takes_the_same(tmp_path: Path) -> None:
     store = ResultsStore(str(tmp_path / "r.db"), job_id="j/j", shard=0, now_s=lambda: 0.0)
     store.write(an_advance(0.0))
@@ -350,6 +423,6 @@ def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
         results_schema.migrate(connection, steps)
     engine.dispose()
     store = ResultsStore(str(tmp_path / "r.db"), job_id="j/j", shard=0, now_s=lambda: 0.0)
-    with pytest.raises(StoreUnavailable, match="schema version 3 is newer than this worker's 2"):
+    with pytest.raises(StoreUnavailable, match="schema version 4 is newer than this worker's 3"):
         store.write(an_advance(900.0))
     store.close()

@@ -187,6 +187,14 @@ categories = Table(
     Index("categories_by_matches", "job_id", "num_matches"),
 )
 
+owners = Table(
+    "owners",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("detector_uid", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
 Migration = Callable[[Connection], None]
 
 
@@ -198,7 +206,11 @@ def _create_categories(connection: Connection) -> None:
     categories.create(connection, checkfirst=True)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create_everything, _create_categories)
+def _create_owners(connection: Connection) -> None:
+    owners.create(connection, checkfirst=True)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create_everything, _create_categories, _create_owners)
 """Step i brings a store from version i to i + 1. Steps are added at the end and never edited. The
 first makes every table as it is now, so a step after it must leave alone what is there already."""
 

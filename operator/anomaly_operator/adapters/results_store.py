@@ -35,6 +35,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from anomaly_operator.adapters import results_rows, results_schema
+from anomaly_operator.adapters.results_owner import Owner, take_over
 from anomaly_operator.adapters.results_rows import Row, milliseconds
 from anomaly_operator.adapters.salvaging import is_damage, salvage, set_aside
 from anomaly_operator.engine.categorizing import Category, Standing
@@ -68,13 +69,24 @@ class ResultsStore:
         Buckets, influencers and statistics are a shard's own; the reader merges them.
     now_s
         Wall time, for when an annotation was made.
+    owner
+        The detector, where a predecessor of its name may have left results.
     """
 
-    def __init__(self, url: str, *, job_id: str, shard: int, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        job_id: str,
+        shard: int,
+        now_s: Callable[[], float],
+        owner: Owner | None = None,
+    ) -> None:
         self._url = url if "://" in url else f"sqlite:///{url}"
         self._job_id = job_id
         self._shard = shard
         self._now_s = now_s
+        self._owner = owner
         self._engine: Engine | None = None
         self._renewing = threading.RLock()
 
@@ -260,15 +272,20 @@ class ResultsStore:
             engine = _connect(self._url)
             try:
                 with engine.begin() as connection:
-                    results_schema.migrate(connection)
+                    self._prepare(connection)
             except IntegrityError:  # another worker made the tables in the same moment
                 with engine.begin() as connection:
-                    results_schema.migrate(connection)
+                    self._prepare(connection)
             except BaseException:
                 engine.dispose()
                 raise
             self._engine = engine
         return self._engine
+
+    def _prepare(self, connection: Connection) -> None:
+        results_schema.migrate(connection)
+        if self._owner is not None and take_over(connection, self._job_id, self._owner):
+            logger.info("deleted the results of an earlier detector named %s", self._job_id)
 
 
 def _connect(url: str) -> Engine:

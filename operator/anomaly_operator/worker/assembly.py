@@ -28,6 +28,7 @@ from anomaly_operator.adapters.http_server import HttpServer
 from anomaly_operator.adapters.journal import FileJournal
 from anomaly_operator.adapters.kube import Kube
 from anomaly_operator.adapters.quiet import LoggedAnnouncements, LoggedStatus
+from anomaly_operator.adapters.results_owner import Owner
 from anomaly_operator.adapters.results_store import ResultsStore
 from anomaly_operator.adapters.settings import analysis_settings
 from anomaly_operator.adapters.snapshot_store import open_snapshot_store
@@ -102,6 +103,7 @@ def assemble(
         job_id=f"{job.detector.namespace}/{job.detector.name}",
         shard=options.shard,
         now_s=clock.now_s,
+        owner=Owner(job.detector.uid, job.detector.creation_time.timestamp()),
     )
     stack.callback(store.close)
     journal = FileJournal(options.data / "journal")
