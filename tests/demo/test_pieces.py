@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from anomaly_operator.devcluster.demo import history, installing, statuses, workloads
+from anomaly_operator.devcluster.demo import faults, history, installing, statuses, workloads
 from anomaly_operator.devcluster.demo.reporting import Anomaly, Report
 
 POD = history.Entity(
@@ -99,6 +100,33 @@ def test_the_worst_anomaly_of_each_entity_and_metric_is_shown() -> None:
     assert statuses.worst([milder, found, other]) == [other, found]
 
 
+def test_only_the_first_sign_of_a_fault_after_it_began_counts_as_caught() -> None:
+    shown = statuses.anomalies(DETECTOR)[0]
+    begun = datetime.fromisoformat("2026-11-22T11:00:03Z")
+    verdict = faults.Verdict(begun=begun, span=timedelta(seconds=2))
+    earlier = replace(shown, time="2026-11-22T11:00:00Z")
+    of_another = replace(shown, entity="web-a-b")
+    for other in (earlier, of_another, replace(shown, metric="network_out")):
+        assert not list(verdict.judge(other, after_s=1.0))
+    assert [fault.order for fault in verdict.judge(shown, after_s=9.0)] == ["leak"]
+    assert not list(verdict.judge(shown, after_s=11.0))
+    assert verdict.caught == {"leak": (9.0, shown)}
+    assert not verdict.is_good
+    list(verdict.judge(replace(shown, entity="uploader-a-b", metric="network_out"), after_s=9.0))
+    assert verdict.is_good
+
+
+def test_weekends_of_the_past_are_quiet_and_come_by_degrees() -> None:
+    monday = 1_799_625_600  # 2027-01-11T00:00:00Z
+    times = monday + np.arange(0, 7 * history.DAY_S, history.STEP_S, dtype=np.float64)
+    values = history.generate(POD, "network_out", times=times)
+    days = values.reshape(7, -1).mean(axis=1)
+    assert days[5:].max() < 0.9 * days[:5].min()
+    # A step of the week's 0.7 x 0.45 at midnight would change 30 % at once; noise is 6 %.
+    smooth = np.convolve(values, np.ones(8) / 8, mode="valid")
+    assert np.abs(np.diff(smooth) / smooth[1:]).max() < 0.1
+
+
 def test_a_detector_without_a_status_yet_is_no_error() -> None:
     bare = {"metadata": {"name": "new"}}
     assert statuses.row(bare) == ("new", "-", "-", "0", "0", "0", "0")
@@ -119,7 +147,7 @@ def test_without_a_terminal_all_is_said_in_plain_lines() -> None:
         "pods-four-weeks: 12 %",
         "pods-four-weeks: 100 %",
         (
-            "anomaly pods-live: memory_usage of basket-a-b was 128.0 MiB, 32.0 MiB is typical "
+            "anomaly pods-live: memory_usage of basket-a-b was 128 MiB, 32.0 MiB is typical "
             "(4x higher; score 90)"
         ),
     ]

@@ -15,8 +15,15 @@ HISTORY_SOURCES = {"Pod": "history-of-pods", "Node": "history-of-nodes"}
 LIVE_SOURCE = "kubelet"
 HISTORY_DETECTORS = ("pods-four-weeks", "nodes-four-weeks")
 LIVE_DETECTORS = ("pods-live", "nodes-live")
-LIVE_SPAN = "2s"
+LIVE_SPAN_S = 2
 METRICS = ("memory_usage", "network_in", "network_out")
+
+# Differences that are nobody's concern, however rare: pods here hold some 20 MiB and send some KiB.
+MIN_DEVIATION: Mapping[str, JsonObject] = {
+    "memory_usage": {"absolute": 2 * 2**20, "relative": 0.1},
+    "network_in": {"absolute": 2 * 2**10, "relative": 0.25},
+    "network_out": {"absolute": 2 * 2**10, "relative": 0.25},
+}
 
 GROUP, _, VERSION = API_VERSION.partition("/")
 DETECTORS = Resource(GROUP, VERSION, "anomalydetectors", "AnomalyDetector")
@@ -66,7 +73,7 @@ def render_detectors(start: datetime) -> list[JsonObject]:
             )
         )
     for kind, name in zip(("Pod", "Node"), LIVE_DETECTORS, strict=True):
-        more = {"bucketSpan": LIVE_SPAN, "frequency": "2s", "queryDelay": "3s"}
+        more = {"bucketSpan": f"{LIVE_SPAN_S}s", "frequency": "2s", "queryDelay": "3s"}
         found.append(_detector(name, kind, source=LIVE_SOURCE, more=more))
     return found
 
@@ -83,7 +90,9 @@ def _detector(name: str, kind: str, *, source: str, more: JsonObject) -> JsonObj
         "spec": {
             "target": target,
             "sourceRef": {"name": source},
-            "detectors": [{"metric": metric} for metric in METRICS],
+            "detectors": [
+                {"metric": metric, "minDeviation": MIN_DEVIATION[metric]} for metric in METRICS
+            ],
             "analysisLimits": {"modelMemoryLimit": "64mb"},
             **more,
         },

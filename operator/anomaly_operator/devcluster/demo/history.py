@@ -25,6 +25,8 @@ COLUMNS = ("timestamp", "metric", "value", "namespace", "workload", "pod", "node
 FOLLOW_S = 15.0
 SEED = 20240501
 METRICS = ("memory_usage", "network_in", "network_out")
+# Weekdays are busier than weekends, and people go and come over half a day.
+WEEK_TURNS, WEEK_SHARES = (0.25, 4.75, 5.25, 6.75), (0.2, 0.2, -0.5, -0.5)
 # How strongly day and week show: people cause traffic, and memory follows only a little.
 RHYTHM = {"memory_usage": 0.05, "network_in": 0.45, "network_out": 0.45}
 NOISE = {"memory_usage": 0.01, "network_in": 0.06, "network_out": 0.06}
@@ -52,7 +54,7 @@ class Incident:
 INCIDENTS = (
     Incident("uploader", "network_out", days_ago=9.4, hours=3.0, factor=4.0),
     Incident("basket", "memory_usage", days_ago=5.2, hours=6.0, factor=2.5),
-    Incident("web", "network_in", days_ago=2.6, hours=2.0, factor=0.1),
+    Incident("web", "network_in", days_ago=2.6, hours=2.0, factor=4.0),
 )
 
 
@@ -62,8 +64,9 @@ def generate(entity: Entity, metric: str, *, times: NDArray[np.float64]) -> NDAr
     random = np.random.default_rng(seed)
     level, share = max(entity.levels.get(metric, 0.0), 1.0), RHYTHM[metric]
     day = np.sin(2 * np.pi * (times / DAY_S - 0.3))
-    weekend = np.where((times // DAY_S + 4) % 7 >= 5, -0.5, 0.2)  # 1970 began on a Thursday
-    values = level * (1 + share * (day + weekend))
+    weekday = (times / DAY_S + 3) % 7  # 1970 began on a Thursday; 0 is Monday
+    week = np.interp(weekday, WEEK_TURNS, WEEK_SHARES, period=7)
+    values = level * (1 + share * (day + week))
     values *= np.exp(NOISE[metric] * random.standard_normal(len(times)))
     for incident in INCIDENTS:
         if (incident.workload, incident.metric) == (entity.labels.get("workload"), metric):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,17 +19,20 @@ from anomaly_operator.devcluster.apiclient.resources import DEPLOYMENTS, PODS, J
 from anomaly_operator.devcluster.apiserver.server import ApiServer
 from anomaly_operator.devcluster.cluster import ClusterSettings, Workloads, running_workloads
 from anomaly_operator.devcluster.controllers.templates import is_ready
-from anomaly_operator.devcluster.demo import history, installing, statuses, workloads
+from anomaly_operator.devcluster.demo import history, installing, records, statuses, workloads
 from anomaly_operator.devcluster.demo.detectors import (
     DETECTORS,
     HISTORY_DETECTORS,
     LIVE_DETECTORS,
+    LIVE_SPAN_S,
     OPERATOR_NAMESPACE,
     render_detectors,
     render_sources,
 )
+from anomaly_operator.devcluster.demo.faults import FAULTS, Verdict
 from anomaly_operator.devcluster.demo.reporting import Anomaly, Report
 from anomaly_operator.errors import AnomalyOperatorError
+from anomaly_operator.reconcile.naming import DETECTOR_NAME
 
 # Beside its models a worker holds numpy, scipy and compiled kernels.
 WORKER_OVERHEAD = "640Mi"
@@ -47,34 +50,6 @@ LOOK_S = 1.0
 # Live buckets before the faults begin. The engine calls nothing certain that it has little
 # experience of: the same surge scores 3 after 60 buckets and 82 after 100.
 WARM_BUCKETS = 110
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What a workload is told to do, and how it should show."""
-
-    order: str
-    workload: str
-    metric: str
-    words: str
-
-
-FAULTS = (
-    Fault("leak", "basket", "memory_usage", "leaks 2 MiB a second"),
-    Fault("surge", "uploader", "network_out", "sends 25 times as much"),
-)
-
-
-@dataclass(slots=True)
-class Verdict:
-    """Which faults were caught, after how many seconds, by which anomaly."""
-
-    caught: dict[str, tuple[float, Anomaly]] = field(default_factory=dict)
-
-    @property
-    def is_good(self) -> bool:
-        """Every fault was caught in time."""
-        return all(fault.order in self.caught for fault in FAULTS)
 
 
 class DemoFailed(AnomalyOperatorError):
@@ -191,54 +166,50 @@ class _Demo:
             await self._until("four weeks are analysed", all_analysed, within_s=BACKFILL_S)
         finally:
             self._report.end_progress()
-        past = [
-            a for n in HISTORY_DETECTORS for a in statuses.anomalies((await self._detectors())[n])
-        ]
-        self._seen |= {each.key for each in past}
-        self._report.anomalies(statuses.worst(past), title="Found in the past four weeks")
+        for detector in (await self._detectors()).values():
+            self._seen |= {each.key for each in statuses.anomalies(detector)}
+        past = await self._records(HISTORY_DETECTORS)
+        title = "Found in the past four weeks: the worst of each series"
+        self._report.anomalies(statuses.worst(past), title=title)
 
     async def _make_and_catch_faults(self) -> Verdict:
-        self._report.say(f"live: waiting for {WARM_BUCKETS} buckets of two seconds each")
+        await self._tell_detectors()
+        await self._point()
+        self._report.say(
+            f"the live detectors know nothing yet: they watch {WARM_BUCKETS} buckets of "
+            f"{LIVE_SPAN_S} s (about {WARM_BUCKETS * LIVE_SPAN_S / 60:.0f} minutes) before two "
+            "pods are told to misbehave, as a model is certain of nothing it has seen little of"
+        )
 
         async def warm() -> bool:
             detectors = await self._detectors()
             least = min(statuses.buckets(detectors[name]) for name in LIVE_DETECTORS)
-            self._report.progress("live buckets", min(100.0 * least / WARM_BUCKETS, 100.0))
+            done = min(least, WARM_BUCKETS)
+            words = f"{done} of {WARM_BUCKETS} buckets"
+            self._report.progress("learning live", 100.0 * done / WARM_BUCKETS, words=words)
+            for anomaly in await self._new_anomalies():
+                self._report.anomaly(anomaly)
             return least >= WARM_BUCKETS
 
         try:
             await self._until("the live detectors are warm", warm, within_s=WARM_S)
         finally:
             self._report.end_progress()
-        await self._tell_detectors()
-        await self._point()
-        for detector in (await self._detectors()).values():
-            self._seen |= {each.key for each in statuses.anomalies(detector)}
         await installing.apply(self._client, [workloads.render_orders(leak=True, surge=True)])
-        begun, begun_s = datetime.now(UTC), time.monotonic()
+        begun_s = time.monotonic()
+        verdict = Verdict(begun=datetime.now(UTC), span=timedelta(seconds=LIVE_SPAN_S))
         for fault in FAULTS:
             self._report.say(f"[bold]{fault.workload}[/] now {fault.words}")
-        verdict = Verdict()
         while time.monotonic() - begun_s < CAUGHT_S and not verdict.is_good:
             await asyncio.sleep(LOOK_S)
             for anomaly in await self._new_anomalies():
                 self._report.anomaly(anomaly)
-                self._judge(verdict, anomaly, begun=begun, after_s=time.monotonic() - begun_s)
+                after_s = time.monotonic() - begun_s
+                for fault in verdict.judge(anomaly, after_s=after_s):
+                    words = f"[bold green]caught[/] {fault.workload} after {after_s:.0f} s"
+                    self._report.say(words)
         await installing.apply(self._client, [workloads.render_orders(leak=False, surge=False)])
         return verdict
-
-    def _judge(
-        self, verdict: Verdict, anomaly: Anomaly, *, begun: datetime, after_s: float
-    ) -> None:
-        # The bucket in which the fault begins starts up to a span before it.
-        is_after = datetime.fromisoformat(anomaly.time) >= begun - timedelta(seconds=2)
-        for fault in FAULTS:
-            matches = anomaly.entity.startswith(f"{fault.workload}-") and is_after
-            is_news = fault.order not in verdict.caught
-            if matches and anomaly.metric == fault.metric and is_news:
-                verdict.caught[fault.order] = (after_s, anomaly)
-                words = f"[bold green]caught[/] {fault.workload} after {after_s:.0f} s"
-                self._report.say(words)
 
     async def _new_anomalies(self) -> list[Anomaly]:
         with contextlib.suppress(*TROUBLE):
@@ -250,6 +221,8 @@ class _Demo:
         return []
 
     async def _summarise(self, verdict: Verdict) -> None:
+        live = await self._records(LIVE_DETECTORS)
+        self._report.anomalies(statuses.worst(live), title="Found live: the worst of each series")
         await self._tell_detectors()
         for fault in FAULTS:
             if fault.order in verdict.caught:
@@ -261,11 +234,20 @@ class _Demo:
             self._report.say(f"{fault.workload} ({fault.words}): {words}")
 
     async def _watch_on(self) -> None:
-        self._report.say("going on until Ctrl-C")
+        self._report.say("both pods behave again; going on until Ctrl-C")
         while True:
             await asyncio.sleep(LOOK_S)
             for anomaly in await self._new_anomalies():
                 self._report.anomaly(anomaly)
+
+    async def _records(self, detectors: Collection[str]) -> list[Anomaly]:
+        """Ask detectors' workers for all that they found; a status has only the newest of it."""
+        found = []
+        for pod in (await self._client.list(PODS, OPERATOR_NAMESPACE))["items"]:
+            name = str((pod["metadata"].get("labels") or {}).get(DETECTOR_NAME))
+            if name in detectors:
+                found += await records.found_by(pod["status"]["podIP"], detector=name)
+        return found
 
     async def _detectors(self) -> dict[str, JsonObject]:
         answer = await self._client.list(DETECTORS, OPERATOR_NAMESPACE)
@@ -277,10 +259,14 @@ class _Demo:
 
     async def _point(self) -> None:
         pods = await self._client.list(PODS, OPERATOR_NAMESPACE)
-        lines = {"look with kubectl": f"kubectl --kubeconfig {self._kubeconfig} get andet -o wide"}
+        kubectl = Path(sys.executable).parent / "kubectl"
+        program = kubectl if kubectl.exists() else "kubectl"
+        lines = {"Look further, in another terminal:": ""}
+        for words in ("get andet -o wide", "describe andet pods-live", "get events -A"):
+            lines[f"  kubectl {words}"] = f"{program} --kubeconfig {self._kubeconfig} {words}"
         for pod in pods["items"]:
             name, address = pod["metadata"]["name"], (pod.get("status") or {}).get("podIP")
-            lines[f"{name} "] = f"http://{address}:8080/metrics"
+            lines[f"  {name}"] = f"curl http://{address}:8080/metrics"
         self._report.pointers(lines)
 
     async def _until(
