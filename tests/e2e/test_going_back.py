@@ -107,7 +107,7 @@ def test_reverting_goes_on_from_the_snapshot(cluster: WholeCluster, live: str, *
     assert later, "nothing after the snapshot: the test would say nothing"
     # Kubelets have no past to analyse again, so what was deleted stays empty.
     assert not (later & after) if delete else later <= after
-    assert cluster.status(live)["state"] == "opened"
+    cluster.opened(live)
 
 
 def test_a_wish_that_cannot_be_carried_out_is_seen_and_changes_nothing(

@@ -1,4 +1,4 @@
-"""What the table of fields leaves to other tests: switches of the whole job, and parts of fields."""
+"""What the table of fields leaves to others: switches of the whole job, and parts of fields."""
 
 from __future__ import annotations
 
