@@ -1,0 +1,131 @@
+"""A detector with two workers: each has its part, and an update is followed when both follow it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.e2e.test_going_back import anomaly
+from tests.support.jobs import rfc3339
+from tests.support.whole_cluster import SYSTEM, Body, WholeCluster, whole_cluster
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("updates"), pytest.mark.timeout(300)]
+
+NAME = "shared"
+PODS = tuple(f"app{number}-0" for number in range(12))
+PAST_S, FUTURE_S = 120, 1500
+MIB = 2**20
+
+
+def write_table(path: Path, now_s: int) -> None:
+    """Seconds of twelve workloads, from the past into the future."""
+    times = np.arange(now_s - PAST_S - 60, now_s + FUTURE_S).tolist()
+    lines = ["timestamp,metric,value,namespace,workload,pod,node"]
+    for pod in PODS:
+        place = f"shop,{pod.partition('-')[0]},{pod},n1"
+        lines += [f"{time_s},memory_usage,{1e8 + time_s % 7:.0f},{place}" for time_s in times]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeCluster]:
+    """A cluster whose operator gives every detector two workers, and one detector."""
+    with whole_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        running.kubectl("-n", SYSTEM, "set", "env", "deploy/anomaly-operator", "ANOMALY_SHARDS=2")
+        running.kubectl("-n", SYSTEM, "rollout", "status", "deploy/anomaly-operator")
+        now_s = int(time.time())
+        table = tmp_path_factory.mktemp("table") / "table.csv"
+        write_table(table, now_s)
+        running.apply(*_bodies(table, now_s))
+        yield running
+
+
+def _bodies(table: Path, now_s: int) -> tuple[Body, Body]:
+    api = {"apiVersion": "anomaly-operator.dev/v1alpha1"}
+    source = {
+        **api,
+        "kind": "MetricSource",
+        "metadata": {"name": "future"},
+        "spec": {"type": "table", "table": {"path": str(table)}},
+    }
+    detector = {
+        **api,
+        "kind": "AnomalyDetector",
+        "metadata": {"name": NAME, "namespace": SYSTEM},
+        "spec": {
+            "target": {"kind": "Pod"},
+            "sourceRef": {"name": "future"},
+            "start": rfc3339(now_s - PAST_S),
+            "bucketSpan": "1s",
+            "frequency": "1s",
+            "queryDelay": "1s",
+            "detectors": [{"metric": "memory_usage"}],
+            "analysisLimits": {"modelMemoryLimit": "32mb"},
+        },
+    }
+    return source, detector
+
+
+def sizes(cluster: WholeCluster) -> list[dict[str, Any]]:
+    """What each worker says of its models; empty until both have."""
+    shards = cluster.status(NAME).get("shards") or []
+    found = [each["modelSizeStats"] for each in shards if each.get("modelSizeStats")]
+    return found if len(found) == 2 else []
+
+
+def test_each_worker_has_its_part_of_the_series_and_of_the_memory(cluster: WholeCluster):
+    cluster.opened(NAME)
+    cluster.until(
+        "every series has one worker",
+        lambda: sum(each["seriesCount"] for each in sizes(cluster)) == len(PODS),
+    )
+    assert min(each["seriesCount"] for each in sizes(cluster)) > 0
+    assert [each["modelBytesMemoryLimit"] for each in sizes(cluster)] == [16 * MIB] * 2
+    cluster.until(
+        "the sums",
+        lambda: (
+            cluster.status(NAME)["modelSizeStats"].get("modelBytesMemoryLimit") == 32 * MIB
+            and cluster.status(NAME)["seriesCount"] == len(PODS)
+        ),
+    )
+    assert cluster.status(NAME)["shardCount"] == 2
+    asked = [
+        pod["spec"]["containers"][0]["resources"]["requests"]["memory"]
+        for pod in cluster.workers(NAME)
+    ]
+    assert asked == ["404Mi"] * 2, "384 beside the models, and 16 with the allocator's margin"
+
+
+def test_a_live_edit_is_followed_when_both_follow_it(cluster: WholeCluster):
+    cluster.opened(NAME)
+    before = {pod["metadata"]["uid"] for pod in cluster.workers(NAME)}
+    cluster.patch("andet", NAME, {"modelPlotConfig": {"enabled": True}})
+    status = cluster.opened(NAME)
+    assert {each["appliedGeneration"] for each in status["shards"]} == {status["appliedGeneration"]}
+    assert {pod["metadata"]["uid"] for pod in cluster.workers(NAME)} == before
+
+
+def test_a_new_limit_reopens_both_with_their_parts(cluster: WholeCluster):
+    cluster.opened(NAME)
+    cluster.patch("andet", NAME, {"analysisLimits": {"modelMemoryLimit": "48mb"}})
+    cluster.until(
+        "both reopened",
+        lambda: [each["modelBytesMemoryLimit"] for each in sizes(cluster)] == [24 * MIB] * 2,
+    )
+    cluster.opened(NAME)
+
+
+def test_both_go_back_and_each_says_so(cluster: WholeCluster):
+    """A worker without a snapshot of that id takes its newest one before it."""
+    cluster.opened(NAME)
+    shards = cluster.status(NAME)["shards"]
+    newest = max(each["modelSnapshot"]["id"] for each in shards)
+    told = anomaly(cluster, "snapshots", NAME, "revert", newest, "--delete-results")
+    assert "worker 0: done: went back to snapshot " in told
+    assert "worker 1: done: went back to snapshot " in told
+    cluster.opened(NAME)
