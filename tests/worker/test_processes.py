@@ -286,3 +286,21 @@ def ok(url: str) -> bool:
 def value(url: str, name: str) -> float:
     lines = [line for line in text(url).splitlines() if line.startswith(name)]
     return float(lines[0].rsplit(" ", 1)[-1]) if lines else 0.0
+
+
+def test_a_document_of_another_version_ends_it_with_every_problem_as_its_last_words(
+    tmp_path: Path,
+) -> None:
+    """Which Kubernetes keeps, and the operator shows as WorkerFailing."""
+    document = job_document()
+    document["version"] = 2
+    document["spec"]["bucketSpan"] = "15x"
+    (tmp_path / "job.json").write_bytes(orjson.dumps(document))
+    anomaly = Path(sys.executable).parent / "anomaly"
+    command = [anomaly, "worker", "--job", tmp_path / "job.json", "--data", tmp_path / "data"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == [
+        "version",
+        "spec.bucketSpan",
+    ]
