@@ -7,28 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.conftest import detector
 from tests.support.whole_cluster import SYSTEM, Body, WholeCluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(300)]
 
 OURS = "anomaly-operator.dev/detector"
-
-
-def detector(name: str, **spec: object) -> Body:
-    return {
-        "apiVersion": "anomaly-operator.dev/v1alpha1",
-        "kind": "AnomalyDetector",
-        "metadata": {"name": name, "namespace": SYSTEM},
-        "spec": {
-            "target": {"kind": "Pod"},
-            "detectors": [{"metric": "memory_usage"}],
-            "bucketSpan": "1s",
-            "frequency": "1s",
-            "queryDelay": "2s",
-            "analysisLimits": {"modelMemoryLimit": "32mb"},
-            **spec,
-        },
-    }
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ same rows again and not more of them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -32,15 +33,41 @@ from anomaly_operator.errors import StoreUnavailable
 
 metadata = MetaData()
 
+
+def _series_in_bucket() -> list[Column[Any]]:
+    """Key of what is told of one series in one bucket."""
+    return [
+        Column("job_id", Text, primary_key=True),
+        Column("timestamp", BigInteger, primary_key=True),
+        Column("detector_index", Integer, primary_key=True),
+        Column("series", Text, primary_key=True),
+    ]
+
+
+def _shard() -> list[Column[Any]]:
+    """Begin a key of what each worker tells for itself."""
+    return [
+        Column("job_id", Text, primary_key=True),
+        Column("shard", Integer, primary_key=True),
+    ]
+
+
+def _entity() -> list[Column[Any]]:
+    """Whose result it is, in Elastic's words."""
+    return [
+        Column("partition_field_name", Text),
+        Column("partition_field_value", Text),
+        Column("by_field_name", Text),
+        Column("by_field_value", Text),
+    ]
+
+
 versions = Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
 records = Table(
     "records",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("timestamp", BigInteger, primary_key=True),
-    Column("detector_index", Integer, primary_key=True),
-    Column("series", Text, primary_key=True),
+    *_series_in_bucket(),
     Column("bucket_span", Float, nullable=False),
     Column("probability", Float, nullable=False),
     Column("log_probability", Float, nullable=False),
@@ -51,10 +78,7 @@ records = Table(
     Column("function", Text, nullable=False),
     Column("function_description", Text, nullable=False),
     Column("field_name", Text, nullable=False),
-    Column("partition_field_name", Text),
-    Column("partition_field_value", Text),
-    Column("by_field_name", Text),
-    Column("by_field_value", Text),
+    *_entity(),
     Column("actual", Float, nullable=False),
     Column("typical", Float, nullable=False),
     Column("summary", Text, nullable=False),
@@ -68,8 +92,7 @@ records = Table(
 buckets = Table(
     "buckets",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("shard", Integer, primary_key=True),
+    *_shard(),
     Column("timestamp", BigInteger, primary_key=True),
     Column("partition_field_value", Text, primary_key=True),
     Column("bucket_span", Float, nullable=False),
@@ -85,8 +108,7 @@ buckets = Table(
 influencers = Table(
     "influencers",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("shard", Integer, primary_key=True),
+    *_shard(),
     Column("timestamp", BigInteger, primary_key=True),
     Column("influencer_field_name", Text, primary_key=True),
     Column("influencer_field_value", Text, primary_key=True),
@@ -99,20 +121,14 @@ influencers = Table(
 model_plots = Table(
     "model_plots",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("timestamp", BigInteger, primary_key=True),
-    Column("detector_index", Integer, primary_key=True),
-    Column("series", Text, primary_key=True),
+    *_series_in_bucket(),
     Column("bucket_span", Float, nullable=False),
     Column("model_feature", Text, nullable=False),
     Column("model_lower", Float),
     Column("model_upper", Float),
     Column("model_median", Float),
     Column("actual", Float),
-    Column("partition_field_name", Text),
-    Column("partition_field_value", Text),
-    Column("by_field_name", Text),
-    Column("by_field_value", Text),
+    *_entity(),
 )
 
 job_annotations = Table(
@@ -126,10 +142,7 @@ job_annotations = Table(
     Column("type", Text, nullable=False),
     Column("event", Text),
     Column("detector_index", Integer),
-    Column("partition_field_name", Text),
-    Column("partition_field_value", Text),
-    Column("by_field_name", Text),
-    Column("by_field_value", Text),
+    *_entity(),
     Column("create_time", BigInteger, nullable=False),
     Column("create_username", Text, nullable=False),
     Column("modified_time", BigInteger),
@@ -140,10 +153,7 @@ job_annotations = Table(
 muted = Table(
     "muted",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("timestamp", BigInteger, primary_key=True),
-    Column("detector_index", Integer, primary_key=True),
-    Column("series", Text, primary_key=True),
+    *_series_in_bucket(),
     Column("window", Text, nullable=False),
     Column("score", Float, nullable=False),
 )
@@ -151,8 +161,7 @@ muted = Table(
 model_snapshots = Table(
     "model_snapshots",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("shard", Integer, primary_key=True),
+    *_shard(),
     Column("snapshot_id", Text, primary_key=True),
     Column("timestamp", BigInteger, nullable=False),
     Column("description", Text, nullable=False),
@@ -163,8 +172,7 @@ model_snapshots = Table(
 statistics = Table(
     "statistics",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("shard", Integer, primary_key=True),
+    *_shard(),
     Column("result_type", Text, primary_key=True),  # as data_counts
     Column("timestamp", BigInteger, primary_key=True),
     Column("document", JSON, nullable=False),
@@ -173,8 +181,7 @@ statistics = Table(
 categories = Table(
     "categories",
     metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("shard", Integer, primary_key=True),
+    *_shard(),
     Column("category_id", Integer, primary_key=True),
     Column("partition_field_name", Text),
     Column("partition_field_value", Text),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anomaly_operator.devcluster.controllers.fitting import explain, obstacle, pinned_to
-from anomaly_operator.devcluster.controllers.quantities import parse_quantity
+from anomaly_operator.reconcile.quantities import parse_quantity
 
 
 def node(**spec: Any) -> dict[str, Any]:
@@ -86,5 +86,5 @@ def test_quantities(text: str | int, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "64 megabytes", "Mi", "1Zi"])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no quantity"):
+    with pytest.raises(ValueError, match="is not a quantity"):
         parse_quantity(text)

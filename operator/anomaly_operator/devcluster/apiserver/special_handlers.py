@@ -86,6 +86,10 @@ async def eviction(state: ServerState, asked: Asked) -> web.StreamResponse:
     _check_budgets(state, pod)
     options = DeleteOptions.parse(body.get("deleteOptions") or {}, asked.request.query)
     state.registry.delete(asked.kind, asked.key, options=options)
+    return _done()
+
+
+def _done() -> web.StreamResponse:
     status = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -140,14 +144,7 @@ async def binding(state: ServerState, asked: Asked) -> web.StreamResponse:
 
     options = asked.options()
     state.registry.patch(asked.kind, asked.key, change=bind, options=options)
-    status = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Success",
-        "code": 201,
-    }
-    return answers.json_answer(status, status=201)
+    return _done()
 
 
 async def finalize(state: ServerState, asked: Asked) -> web.StreamResponse:

@@ -8,8 +8,6 @@ from anomaly_operator.devcluster.apiclient.resources import (
     NODES,
     PODS,
     JsonObject,
-    controller_of,
-    key_of,
 )
 from anomaly_operator.devcluster.controllers import fitting, templates
 from anomaly_operator.devcluster.controllers.loops import WorkQueue
@@ -26,23 +24,13 @@ class DaemonSets:
         self._sets = view.mirror(DAEMON_SETS)
         self._nodes = view.mirror(NODES)
         self._pods = view.mirror(PODS)
-        self._sets.listeners.append(self._on_set)
+        self.queue.follow(self._sets, self._pods)
         self._nodes.listeners.append(self._on_node)
-        self._pods.listeners.append(self._on_pod)
-
-    def _on_set(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        self.queue.add(key_of(new or old or {}))
 
     def _on_node(self, old: JsonObject | None, new: JsonObject | None) -> None:
         if old is None or new is None:
             for key in self._sets.objects:
                 self.queue.add(key)
-
-    def _on_pod(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        pod = new or old or {}
-        owner = controller_of(pod)
-        if owner is not None and owner["kind"] == DAEMON_SETS.kind:
-            self.queue.add((pod["metadata"]["namespace"], owner["name"]))
 
     async def reconcile(self, namespace: str, name: str) -> None:
         """Create, replace and remove pods node by node, and report."""

@@ -30,18 +30,8 @@ class Deployments:
         self._deployments = view.mirror(DEPLOYMENTS)
         self._sets = view.mirror(REPLICA_SETS)
         self._pods = view.mirror(PODS)
-        self._deployments.listeners.append(self._on_deployment)
-        self._sets.listeners.append(self._on_set)
+        self.queue.follow(self._deployments, self._sets)
         self._pods.listeners.append(self._on_pod)
-
-    def _on_deployment(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        self.queue.add(key_of(new or old or {}))
-
-    def _on_set(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        replica_set = new or old or {}
-        owner = controller_of(replica_set)
-        if owner is not None and owner["kind"] == DEPLOYMENTS.kind:
-            self.queue.add((replica_set["metadata"]["namespace"], owner["name"]))
 
     def _on_pod(self, old: JsonObject | None, new: JsonObject | None) -> None:
         # Only Recreate waits for pods to be gone; everything else shows in the sets' status.
@@ -50,7 +40,7 @@ class Deployments:
             if owner is not None and owner["kind"] == REPLICA_SETS.kind:
                 replica_set = self._sets.get(old["metadata"]["namespace"], owner["name"])
                 if replica_set is not None:
-                    self._on_set(None, replica_set)
+                    self.queue.add_controller_of(replica_set, DEPLOYMENTS)
 
     async def reconcile(self, namespace: str, name: str) -> None:
         """One step of the rollout, and the status."""

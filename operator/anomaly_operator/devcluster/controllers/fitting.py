@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from anomaly_operator.devcluster.apiclient.resources import JsonObject
-from anomaly_operator.devcluster.controllers.quantities import parse_quantity
 from anomaly_operator.devcluster.controllers.templates import condition_status
+from anomaly_operator.reconcile.quantities import parse_quantity
 
 COUNTED = ("cpu", "memory")
 
 
-def requests(pod: JsonObject) -> dict[str, float]:
+def requests(pod: JsonObject) -> dict[str, Decimal]:
     """What a pod asks for: the sum over containers, or its largest init container if more."""
-    total: dict[str, float] = dict.fromkeys(COUNTED, 0.0)
+    total: dict[str, Decimal] = dict.fromkeys(COUNTED, Decimal(0))
     for container in pod["spec"].get("containers") or ():
         for name, amount in _requests_of(container).items():
             total[name] += amount
@@ -27,7 +28,7 @@ def requests(pod: JsonObject) -> dict[str, float]:
     return total
 
 
-def _requests_of(container: JsonObject) -> dict[str, float]:
+def _requests_of(container: JsonObject) -> dict[str, Decimal]:
     resources = container.get("resources") or {}
     # A limit without a request is a request of the same size.
     asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}

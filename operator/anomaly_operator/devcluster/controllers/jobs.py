@@ -7,8 +7,6 @@ from anomaly_operator.devcluster.apiclient.resources import (
     JOBS,
     PODS,
     JsonObject,
-    controller_of,
-    key_of,
 )
 from anomaly_operator.devcluster.controllers import templates
 from anomaly_operator.devcluster.controllers.loops import WorkQueue
@@ -22,17 +20,7 @@ class Jobs:
         self._view = view
         self._jobs = view.mirror(JOBS)
         self._pods = view.mirror(PODS)
-        self._jobs.listeners.append(self._on_job)
-        self._pods.listeners.append(self._on_pod)
-
-    def _on_job(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        self.queue.add(key_of(new or old or {}))
-
-    def _on_pod(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        pod = new or old or {}
-        owner = controller_of(pod)
-        if owner is not None and owner["kind"] == JOBS.kind:
-            self.queue.add((pod["metadata"]["namespace"], owner["name"]))
+        self.queue.follow(self._jobs, self._pods)
 
     async def reconcile(self, namespace: str, name: str) -> None:
         """Start what is missing, and report."""

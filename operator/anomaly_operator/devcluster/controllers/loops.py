@@ -11,8 +11,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from anomaly_operator.devcluster.apiclient.mirrors import TROUBLE, ClusterView
-from anomaly_operator.devcluster.apiclient.resources import Key
+from anomaly_operator.devcluster.apiclient.mirrors import TROUBLE, ClusterView, Mirror
+from anomaly_operator.devcluster.apiclient.resources import (
+    JsonObject,
+    Key,
+    Resource,
+    controller_of,
+    key_of,
+)
 
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 10.0
@@ -54,6 +60,24 @@ class WorkQueue:
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    def add_controller_of(self, owned: JsonObject, resource: Resource) -> None:
+        """Ask for a reconcile of what controls an object, where that is of a kind."""
+        owner = controller_of(owned)
+        if owner is not None and owner["kind"] == resource.kind:
+            self.add((owned["metadata"]["namespace"], owner["name"]))
+
+    def follow(self, owners: Mirror, owned: Mirror) -> None:
+        """Add an object whenever it, or something that it controls, has changed."""
+
+        def on_owner(old: JsonObject | None, new: JsonObject | None) -> None:
+            self.add(key_of(new or old or {}))
+
+        def on_owned(old: JsonObject | None, new: JsonObject | None) -> None:
+            self.add_controller_of(new or old or {}, owners.resource)
+
+        owners.listeners.append(on_owner)
+        owned.listeners.append(on_owned)
 
 
 class Controller(Protocol):

@@ -9,7 +9,6 @@ from anomaly_operator.devcluster.apiclient.resources import (
     PODS,
     REPLICA_SETS,
     JsonObject,
-    controller_of,
     key_of,
 )
 from anomaly_operator.devcluster.controllers import templates
@@ -24,17 +23,7 @@ class ReplicaSets:
         self._view = view
         self._sets = view.mirror(REPLICA_SETS)
         self._pods = view.mirror(PODS)
-        self._sets.listeners.append(self._on_set)
-        self._pods.listeners.append(self._on_pod)
-
-    def _on_set(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        self.queue.add(key_of(new or old or {}))
-
-    def _on_pod(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        pod = new or old or {}
-        owner = controller_of(pod)
-        if owner is not None and owner["kind"] == REPLICA_SETS.kind:
-            self.queue.add((pod["metadata"]["namespace"], owner["name"]))
+        self.queue.follow(self._sets, self._pods)
 
     async def reconcile(self, namespace: str, name: str) -> None:
         """Bring the number of pods to what the set asks for, and report it."""

@@ -10,7 +10,6 @@ from anomaly_operator.devcluster.apiclient.resources import (
     PODS,
     STATEFUL_SETS,
     JsonObject,
-    controller_of,
     key_of,
     owner_reference,
 )
@@ -33,17 +32,7 @@ class StatefulSets:
         self._sets = view.mirror(STATEFUL_SETS)
         self._pods = view.mirror(PODS)
         self._claims = view.mirror(CLAIMS)
-        self._sets.listeners.append(self._on_set)
-        self._pods.listeners.append(self._on_pod)
-
-    def _on_set(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        self.queue.add(key_of(new or old or {}))
-
-    def _on_pod(self, old: JsonObject | None, new: JsonObject | None) -> None:
-        pod = new or old or {}
-        owner = controller_of(pod)
-        if owner is not None and owner["kind"] == STATEFUL_SETS.kind:
-            self.queue.add((pod["metadata"]["namespace"], owner["name"]))
+        self.queue.follow(self._sets, self._pods)
 
     async def reconcile(self, namespace: str, name: str) -> None:
         """One step: at most one pod at a time where order is asked for."""

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from anomaly_operator.devcluster.controllers.quantities import parse_quantity
 from anomaly_operator.devcluster.node.measuring import ContainerUse, summed
 from anomaly_operator.devcluster.node.pods import NodeContext, PodRun
 from anomaly_operator.devcluster.node.processes import PAGE_BYTES
 from anomaly_operator.devcluster.node.traffic import Traffic
+from anomaly_operator.reconcile.quantities import parse_quantity
 
 TICK_S = 0.25
 NODE = ""  # takes the place of a pod's uid for figures of the node itself
@@ -47,7 +47,7 @@ class Figures:
     def __init__(self, context: NodeContext, pods: Mapping[str, PodRun]) -> None:
         self.node_name = context.settings.name
         self.started_s = time.time()
-        self.memory_capacity_bytes = parse_quantity(context.settings.memory)
+        self.memory_capacity_bytes = float(parse_quantity(context.settings.memory))
         self._context = context
         self._pods = pods
         self._uses: dict[tuple[str, str], UseReading] = {}  # (pod's uid, container or "")

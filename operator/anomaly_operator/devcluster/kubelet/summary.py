@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from anomaly_operator.devcluster.apiclient.resources import JsonObject
-from anomaly_operator.devcluster.controllers.quantities import parse_quantity
 from anomaly_operator.devcluster.kubelet.figures import NODE, Figures, TrafficReading, UseReading
 from anomaly_operator.devcluster.node.pods import PodRun
+from anomaly_operator.reconcile.quantities import parse_quantity
 
 
 def render_summary(figures: Figures) -> JsonObject:
@@ -83,7 +83,7 @@ def _container(figures: Figures, run: PodRun, *, name: str) -> JsonObject:
 def _memory_limit(run: PodRun, container: str) -> float:
     spec = run.containers[container].spec
     limits = (spec.get("resources") or {}).get("limits") or {}
-    return parse_quantity(limits.get("memory", 0))
+    return float(parse_quantity(limits.get("memory", 0)))
 
 
 def _cpu(reading: UseReading) -> dict[str, Any]:

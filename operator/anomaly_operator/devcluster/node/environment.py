@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from math import ceil
 
 from anomaly_operator.devcluster.apiclient.resources import JsonObject
-from anomaly_operator.devcluster.controllers.quantities import parse_quantity
+from anomaly_operator.reconcile.quantities import parse_quantity
 
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.\-][\w.\-]*)\)")
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
@@ -60,7 +60,7 @@ def resource_value(
     amount = (resources.get(section) or {}).get(name)
     if amount is None:
         amount = allocatable.get(name, "0") if section == "limits" else "0"
-    divisor = parse_quantity(reference.get("divisor") or "1") or 1.0
+    divisor = parse_quantity(reference.get("divisor") or "1") or 1
     return str(ceil(parse_quantity(amount) / divisor))
 
 

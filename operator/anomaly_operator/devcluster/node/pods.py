@@ -12,7 +12,6 @@ from anomaly_operator.devcluster.apiclient.calls import ApiError
 from anomaly_operator.devcluster.apiclient.mirrors import TROUBLE, ClusterView
 from anomaly_operator.devcluster.apiclient.resources import PODS, SERVICE_ACCOUNTS, JsonObject
 from anomaly_operator.devcluster.controllers.events import EventRecorder
-from anomaly_operator.devcluster.controllers.quantities import parse_quantity
 from anomaly_operator.devcluster.controllers.templates import now
 from anomaly_operator.devcluster.node import environment, volumes
 from anomaly_operator.devcluster.node.addresses import AddressPool
@@ -26,6 +25,7 @@ from anomaly_operator.devcluster.node.measuring import Measurer
 from anomaly_operator.devcluster.node.paths import PodPaths
 from anomaly_operator.devcluster.node.podstatus import PodFacts, render_pod_status
 from anomaly_operator.devcluster.node.settings import NodeSettings
+from anomaly_operator.reconcile.quantities import parse_quantity
 
 REFRESH_S = 1.0
 RETRY_S = 0.5
@@ -170,7 +170,7 @@ class PodRun:
                 pod_label=f"{metadata['name']}_{metadata['namespace']}({self.uid})",
                 address=self.address,
                 restart_policy=restart_policy,
-                memory_limit_bytes=parse_quantity(limit),
+                memory_limit_bytes=float(parse_quantity(limit)),
                 first_backoff_s=self._context.settings.first_backoff_s,
                 last_backoff_s=self._context.settings.last_backoff_s,
                 prepare=lambda restart: self._launcher.prepare(

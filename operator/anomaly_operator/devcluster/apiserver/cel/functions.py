@@ -16,7 +16,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from anomaly_operator.devcluster.apiserver.cel import networks
-from anomaly_operator.devcluster.apiserver.cel.quantities import parse_quantity
+from anomaly_operator.reconcile.quantities import parse_quantity
 
 _T = cel.Type
 _OPAQUE = _T.Map(_T.STRING, _T.DYN)
@@ -69,13 +69,13 @@ def _succeeds(parse: Callable[[str], Any]) -> Callable[[str], bool]:
 
 
 def _quantity(text: str) -> dict[str, Any]:
-    number = parse_quantity(text)
-    if number is None:
+    try:
+        return _as_quantity(parse_quantity(text))
+    except ValueError:
         raise ValueError(
             "quantities must match the regular expression "
             "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-        )
-    return _as_quantity(number)
+        ) from None
 
 
 def _as_quantity(number: Decimal) -> dict[str, Any]:
