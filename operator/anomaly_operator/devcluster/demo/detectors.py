@@ -30,52 +30,39 @@ DETECTORS = Resource(GROUP, VERSION, "anomalydetectors", "AnomalyDetector")
 SOURCES = Resource(GROUP, VERSION, "metricsources", "MetricSource", namespaced=False)
 
 
-def render_sources(tables: Mapping[str, Path]) -> list[JsonObject]:
-    """Render the generated past, which real figures go on filling, and the kubelets themselves."""
-    past: list[JsonObject] = [
-        {
-            "apiVersion": API_VERSION,
-            "kind": "MetricSource",
-            "metadata": {"name": name},
-            "spec": {"type": "table", "table": {"path": str(tables[kind]), "follow": True}},
+def render_past(tables: Mapping[str, Path], start: datetime) -> list[JsonObject]:
+    """Render detectors over the generated past, which real figures go on filling."""
+    found: list[JsonObject] = []
+    for (kind, source), name in zip(HISTORY_SOURCES.items(), HISTORY_DETECTORS, strict=True):
+        spec = {"type": "table", "table": {"path": str(tables[kind]), "follow": True}}
+        found.append(_source(source, spec))
+        more = {
+            "bucketSpan": "15m",
+            "start": start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "queryDelay": "60s",
         }
-        for kind, name in HISTORY_SOURCES.items()
-    ]
-    return [
-        *past,
-        {
-            "apiVersion": API_VERSION,
-            "kind": "MetricSource",
-            "metadata": {"name": LIVE_SOURCE},
-            "spec": {
-                "type": "kubelet",
-                "default": True,
-                "kubelet": {"tls": {"insecureSkipVerify": True}},
-            },
-        },
-    ]
-
-
-def render_detectors(start: datetime) -> list[JsonObject]:
-    """Render memory, traffic in and traffic out, for pods and for nodes, on both sources."""
-    found = []
-    for kind, name in zip(("Pod", "Node"), HISTORY_DETECTORS, strict=True):
-        found.append(
-            _detector(
-                name,
-                kind,
-                source=HISTORY_SOURCES[kind],
-                more={
-                    "bucketSpan": "15m",
-                    "start": start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    "queryDelay": "60s",
-                },
-            )
-        )
-    for kind, name in zip(("Pod", "Node"), LIVE_DETECTORS, strict=True):
-        more = {"bucketSpan": f"{LIVE_SPAN_S}s", "frequency": "2s", "queryDelay": "3s"}
-        found.append(_detector(name, kind, source=LIVE_SOURCE, more=more))
+        found.append(_detector(name, kind, source=source, more=more))
     return found
+
+
+def render_live() -> list[JsonObject]:
+    """Render detectors over what the kubelets tell, in seconds."""
+    kubelets = {
+        "type": "kubelet",
+        "default": True,
+        "kubelet": {"tls": {"insecureSkipVerify": True}},
+    }
+    more = {"bucketSpan": f"{LIVE_SPAN_S}s", "frequency": "2s", "queryDelay": "3s"}
+    kinds = zip(("Pod", "Node"), LIVE_DETECTORS, strict=True)
+    return [
+        _source(LIVE_SOURCE, kubelets),
+        *(_detector(name, kind, source=LIVE_SOURCE, more=more) for kind, name in kinds),
+    ]
+
+
+def _source(name: str, spec: JsonObject) -> JsonObject:
+    metadata = {"name": name}
+    return {"apiVersion": API_VERSION, "kind": "MetricSource", "metadata": metadata, "spec": spec}
 
 
 def _detector(name: str, kind: str, *, source: str, more: JsonObject) -> JsonObject:

@@ -40,6 +40,12 @@ class Entity:
     levels: Mapping[str, float]
 
 
+def with_memory(entity: Entity, more_bytes: float) -> Entity:
+    """Give the entity as it will be when it holds more memory."""
+    held = entity.levels["memory_usage"] + more_bytes
+    return Entity(entity.labels, {**entity.levels, "memory_usage": held})
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     """Something that went wrong in the past of one workload's metric."""
@@ -126,6 +132,15 @@ class Observation:
                 labels["workload"] = name.rsplit("-", 2)[0]  # all of the demo's are Deployments
                 found.append(Entity(labels, self._levels(run.uid)))
         return sorted(found, key=lambda entity: entity.labels["pod"])
+
+    def memory_of(self, *, namespace: str, prefix: str) -> float:
+        """Bytes that the pods of a namespace hold whose names begin so."""
+        total = 0.0
+        for run in self._figures.pods():
+            metadata = run.pod["metadata"]
+            if metadata["namespace"] == namespace and metadata["name"].startswith(prefix):
+                total += self._levels(run.uid).get("memory_usage", 0.0)
+        return total
 
     def _levels(self, uid: str) -> dict[str, float]:
         levels: dict[str, float] = {}

@@ -26,8 +26,8 @@ from anomaly_operator.devcluster.demo.detectors import (
     LIVE_DETECTORS,
     LIVE_SPAN_S,
     OPERATOR_NAMESPACE,
-    render_detectors,
-    render_sources,
+    render_live,
+    render_past,
 )
 from anomaly_operator.devcluster.demo.faults import FAULTS, Verdict
 from anomaly_operator.devcluster.demo.reporting import Anomaly, Report
@@ -87,6 +87,7 @@ class _Demo:
         """Go through all of it."""
         await self._install(project)
         await self._start_workloads()
+        await self._start_live()
         tables = await self._write_past()
         async with running_crew() as crew:
             figures = self._node.kubelet.figures
@@ -94,7 +95,9 @@ class _Demo:
             await self._analyse_past(tables)
             verdict = await self._make_and_catch_faults()
             await self._summarise(verdict)
-            if not exit_when_done:
+            if exit_when_done:
+                self._report.say("done; stopping all that was started")
+            else:
                 await self._watch_on()
         return verdict.is_good
 
@@ -121,6 +124,18 @@ class _Demo:
         await self._until("the shop's pods are ready", all_ready, within_s=START_S)
         self._report.say(f"{wanted} pods of a shop run, and send each other real traffic")
 
+    async def _start_live(self) -> None:
+        await installing.apply(self._client, render_live())
+
+        async def all_live() -> bool:
+            detectors = await self._detectors()
+            return all(statuses.buckets(detectors[name]) for name in LIVE_DETECTORS)
+
+        await self._until("the live detectors judge", all_live, within_s=START_S)
+        self._report.say(
+            "six live analyses have begun, in the AnomalyDetectors " + " and ".join(LIVE_DETECTORS)
+        )
+
     async def _write_past(self) -> dict[str, Path]:
         """Measure for some seconds what the pods do, and make up four weeks around it."""
         observed = history.Observation(self._node.kubelet.figures)
@@ -138,6 +153,9 @@ class _Demo:
             observed.entities(kind, namespace=workloads.NAMESPACE)
         await asyncio.sleep(3 * max(SETTINGS.stats_period_s))
         await self._until("every pod has been measured", all_measured, within_s=START_S)
+        # The node will also hold the two workers of the past, which need what those of now do.
+        workers = observed.memory_of(namespace=OPERATOR_NAMESPACE, prefix="andet-")
+        measured["Node"] = [history.with_memory(node, workers) for node in measured["Node"]]
         rows = 0
         for kind, path in tables.items():
             write = history.write_past
@@ -147,8 +165,10 @@ class _Demo:
 
     async def _analyse_past(self, tables: dict[str, Path]) -> None:
         start = datetime.now(UTC) - timedelta(days=history.DAYS)
-        await installing.apply(self._client, [*render_sources(tables), *render_detectors(start)])
-        self._report.say("six analyses of the past and six live ones, in four AnomalyDetectors")
+        await installing.apply(self._client, render_past(tables, start))
+        self._report.say(
+            "six analyses of the past, in the AnomalyDetectors " + " and ".join(HISTORY_DETECTORS)
+        )
         told: set[str] = set()
 
         async def all_analysed() -> bool:
