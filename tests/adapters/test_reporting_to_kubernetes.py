@@ -118,18 +118,6 @@ def events(api: ApiServer) -> Iterator[DetectorEvents]:
     made.close()
 
 
-def test_why_a_worker_cannot_start_is_one_condition_under_a_manager_of_its_own(
-    api: ApiServer, make_status: Callable[..., DetectorStatus]
-) -> None:
-    status = make_status(interval_s=3600.0)
-    condition = {"type": "JobFollowed", "status": "False", "reason": "JobRefused"}
-    status.report_trouble(condition)
-    eventually(api.patches, what="patched")
-    ((path, body),) = api.patches()
-    assert parse_qs(urlsplit(path).query)["fieldManager"] == ["anomaly-worker-2-starting"]
-    assert body["status"] == {"shards": [{"shard": 2, "conditions": [condition]}]}
-
-
 def test_a_shard_applies_its_entry_and_nothing_else(
     api: ApiServer, make_status: Callable[..., DetectorStatus]
 ) -> None:

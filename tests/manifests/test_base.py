@@ -207,6 +207,7 @@ INDIRECT = {
     ("anomaly-operator.dev", "metricsources", "watch"): "kopf",
     ("anomaly-operator.dev", "anomalydetectors", "watch"): "kopf",
     ("", "events", "patch"): "passed on to workers, which must not get what the operator lacks",
+    ("anomaly-operator.dev", "anomalydetectors/status", "get"): "passed on to workers",
     ("rbac.authorization.k8s.io", "clusterroles", "bind"): "checked when a binding is made",
     ("", "pods", "patch"): "once a worker has reported and its document has changed since",
     ("", "events", "list"): "only while pods are not made or do not start",

@@ -81,7 +81,7 @@ def test_a_tenants_worker_sees_its_namespace_and_reports_on_its_detector_only():
         "apiGroups": ["anomaly-operator.dev"],
         "resources": ["anomalydetectors/status"],
         "resourceNames": ["memory"],
-        "verbs": ["patch"],
+        "verbs": ["get", "patch"],
     }
 
 

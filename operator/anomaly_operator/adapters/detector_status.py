@@ -33,10 +33,10 @@ class DetectorRef:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """What is to be shown, and under which field manager."""
+    """What is to be shown: a whole entry, or one condition in the entry that there is."""
 
     entry: Mapping[str, object]
-    manager: str
+    trouble: bool = False
 
 
 class DetectorStatus:
@@ -71,15 +71,11 @@ class DetectorStatus:
 
     def report(self, entry: Mapping[str, object], *, urgent: bool = False) -> None:
         """Show this state; the newest one wins."""
-        self._take(_Report(entry, f"anomaly-worker-{self._shard}"), urgent=urgent)
+        self._take(_Report(entry), urgent=urgent)
 
     def report_trouble(self, condition: Mapping[str, object]) -> None:
-        """Show one condition, under a manager of its own: all other fields stay as they were.
-
-        The first whole state takes the condition over, so nothing has to be taken back.
-        """
-        entry = {"shard": self._shard, "conditions": [dict(condition)]}
-        self._take(_Report(entry, f"anomaly-worker-{self._shard}-starting"), urgent=True)
+        """Show one condition; all else that this shard has reported stays as it is."""
+        self._take(_Report(condition, trouble=True), urgent=True)
 
     def close(self) -> None:
         """Apply the last state if the API server answers in time."""
@@ -145,11 +141,30 @@ class DetectorStatus:
             if self._waiting is None:
                 self._waiting, self._urgent = entry, True
 
+    def _beside(self, condition: Mapping[str, object]) -> Mapping[str, object]:
+        """Give the entry there is with one condition more.
+
+        What a manager no longer names is taken away from the object, so all of it is named again. A
+        second manager would be no way out: of a condition that it drops again, the other's keys
+        would keep a torso, which the API server refuses.
+        """
+        found = self._kube.get(
+            ANOMALY_DETECTORS,
+            self._detector.name,
+            namespace=self._detector.namespace,
+            subresource="status",
+        )
+        shards = ((found or {}).get("status") or {}).get("shards") or ()
+        entry: Body = next((each for each in shards if each["shard"] == self._shard), {})
+        others = [each for each in entry.get("conditions", ()) if each["type"] != condition["type"]]
+        return {**entry, "shard": self._shard, "conditions": [*others, dict(condition)]}
+
     def _apply(self, report: _Report) -> bool:
         try:
+            entry = self._beside(report.entry) if report.trouble else report.entry
             self._kube.apply(
-                self.body(report.entry),
-                field_manager=report.manager,
+                self.body(entry),
+                field_manager=f"anomaly-worker-{self._shard}",
                 subresource="status",
             )
         except KubeError as error:

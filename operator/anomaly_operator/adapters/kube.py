@@ -161,10 +161,13 @@ class Kube:
             private_key_path=settings.key_file,
         )
 
-    def get(self, resource: Resource, name: str, *, namespace: str = "") -> Body | None:
+    def get(
+        self, resource: Resource, name: str, *, namespace: str = "", subresource: str = ""
+    ) -> Body | None:
         """Return one object, or None where there is none."""
+        path = _path(resource, name=name, namespace=namespace)
         try:
-            return self._call("GET", _path(resource, name=name, namespace=namespace))
+            return self._call("GET", f"{path}/{subresource}" if subresource else path)
         except KubeError as error:
             if error.status == 404:
                 return None

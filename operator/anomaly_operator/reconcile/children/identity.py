@@ -47,7 +47,7 @@ def _reporting_role(worker: Worker) -> Body:
                 "apiGroups": [GROUP],
                 "resources": ["anomalydetectors/status"],
                 "resourceNames": [worker.detector_name],
-                "verbs": ["patch"],
+                "verbs": ["get", "patch"],  # get: to keep what it said before it had to start again
             },
             {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
         ],
