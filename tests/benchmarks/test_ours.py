@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from anomaly_operator.engine.contract import Side
 from benchmarks.backtest import run_backtest
@@ -40,6 +41,7 @@ def test_buckets_handed_over_together_or_apart_get_the_same_scores():
     assert np.allclose(apart, Ours(block_buckets=400).score(times, values, side=Side.BOTH))
 
 
+@pytest.mark.slow
 def test_the_command_and_the_engine_give_a_fleet_the_same_scores():
     fleet = generate(Settings(seed=5, workloads=3, nodes=2, weeks=3.0, span_s=3600.0))
     direct, command = run_ours(fleet)["score"], run_backtest(fleet)

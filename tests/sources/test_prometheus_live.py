@@ -14,7 +14,7 @@ from anomaly_operator.ports import ReadRequest, Samples, Scope
 from tests.support.processes import eventually
 from tests.support.prometheus import node_exporter, prometheus
 
-pytestmark = pytest.mark.xdist_group("prometheus")
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("prometheus")]
 
 
 def test_a_node_exporter_alone_is_enough_for_nodes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.sources import history
 from tests.sources.history import DB, END_S, GONE_AT_S, NEW, OLD, RESET_S, START_S, STEP_S
 from tests.support import prometheus as running
 
-pytestmark = pytest.mark.xdist_group("prometheus")
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("prometheus")]
 DAY_AGO_S = END_S - 86400
 
 
