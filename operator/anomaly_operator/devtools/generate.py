@@ -1,4 +1,4 @@
-"""Write what is generated and committed: the CRDs and the field reference. ``--check`` compares.
+"""Write what is generated and committed: CRDs, field reference, settings. ``--check`` compares.
 
 ``make generate`` and ``make verify`` call this; a test does too, so that drift cannot stay.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from anomaly_operator.api.crd import crd_yaml, custom_resource_definition
 from anomaly_operator.api.group import GROUP
 from anomaly_operator.api.v1alpha1.kinds import KINDS
-from anomaly_operator.devtools import reference
+from anomaly_operator.devtools import reference, settings_page
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,6 +23,7 @@ def generated() -> dict[str, str]:
         f"crds/{kind.crd_name}.yaml": crd_yaml(custom_resource_definition(kind)) for kind in KINDS
     }
     files["docs/spec/v1alpha1/reference.md"] = reference.render(KINDS)
+    files["docs/configuration.md"] = settings_page.render()
     return files
 
 
