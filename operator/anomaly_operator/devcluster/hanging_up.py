@@ -27,21 +27,23 @@ class Callers:
 
     def note(self, request: web.BaseRequest) -> None:
         """Remember where a request came from."""
-        if request.transport is not None:
-            found: TransportSocket = request.transport.get_extra_info("socket")
-            self._sockets[found.fileno()] = found
+        self._note(request.transport)
+
+    def _note(self, transport: asyncio.BaseTransport | None) -> None:
+        # One that has been told twice to close knows nothing any more; its request was noted.
+        with contextlib.suppress(AttributeError):
+            if transport is not None:
+                found: TransportSocket = transport.get_extra_info("socket")
+                self._sockets[found.fileno()] = found
 
     async def hang_up(self, runner: web.BaseRunner) -> None:
         """Stop listening, let handlers end, and drop the connections that remain."""
         for site in tuple(runner.sites):
             await site.stop()
         await _settle()  # who is shaking hands becomes a caller
-        server = runner.server
-        silent = [each.transport for each in server.connections] if server is not None else []
+        for handler in runner.server.connections if runner.server is not None else ():
+            self._note(handler.transport)
         await runner.cleanup()
-        for transport in silent:
-            if transport is not None:
-                transport.abort()
         for each in self._sockets.values():
             # A transport that was told twice to close has nothing left to abort; its socket has.
             with contextlib.suppress(OSError):  # it is closed
