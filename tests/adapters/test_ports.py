@@ -66,7 +66,7 @@ def test_journals(make_journal: Callable[[], Any], law: Callable[[Any], None]) -
     law(make_journal)
 
 
-@pytest.fixture(params=["fake", "sqlite", "postgresql"])
+@pytest.fixture(params=["fake", "sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)])
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
     if request.param == "fake":
         return once(MemoryStore())

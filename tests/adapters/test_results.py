@@ -34,7 +34,7 @@ from tests.support.ports_conformance import CART, a_record, an_advance
 Store = ResultsStore
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ResultsStore]:
     url = str(tmp_path / "results.db")
     if request.param == "postgresql":
@@ -290,7 +290,7 @@ def test_jobs_do_not_see_each_other(tmp_path: Path) -> None:
         each.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)])
 def generations(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Store]]:
     """Give stores of detectors of one name, in one database."""
     url = str(tmp_path / "results.db")

@@ -170,6 +170,7 @@ def firing(promtool: Path, folder: Path, *, alert: str, series: dict[str, str], 
     return done.returncode != 0
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("sentence", CASES)
 def test_alert(sentence: str, promtool: Path, tmp_path: Path):
     alert, series, fires_at, not_at = CASES[sentence]
@@ -181,6 +182,7 @@ def test_alert(sentence: str, promtool: Path, tmp_path: Path):
         assert not firing(promtool, tmp_path, alert=alert, series=series, at=not_at)
 
 
+@pytest.mark.e2e
 def test_every_alert_has_a_case_and_promtool_finds_nothing_wrong(promtool: Path):
     groups: list[dict[str, Any]] = yaml.safe_load(RULES.read_text())["groups"]
     alerts = {rule["alert"] for group in groups for rule in group["rules"]}
