@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from anomaly_operator.adapters import kube
-from tests.support.operating import SYSTEM, Cluster, Operator, detector
+from tests.support.operating import SYSTEM, Cluster, Operator, detector, start_operator
 from tests.support.processes import eventually
 
 pytestmark = pytest.mark.e2e  # a process of its own each, a few seconds
@@ -51,6 +51,30 @@ def test_a_refused_child_is_told_in_the_status_until_it_is_accepted(
     cluster.admin.apply({**body, "rules": role["rules"]}, field_manager="a-user")
     eventually(cluster.stateful_set, what="the worker, once it may")
     eventually(lambda: cluster.status()["state"] == "opening", what="opening")
+
+
+def test_a_claim_that_nobody_binds_is_told_in_the_status(cluster: Cluster):
+    """A cluster without a provisioner: what is missing is named, and what to do instead."""
+    start_operator(cluster, "--claim-patience-s=1")
+    cluster.apply(detector())
+    made = eventually(cluster.stateful_set, what="a worker")
+    claim = f"data-{made['metadata']['name']}-0"
+    cluster.make_claim(made["spec"]["volumeClaimTemplates"][0], claim)
+    ready = eventually(
+        lambda: (c := cluster.condition("Ready")).get("reason") == "VolumeUnbound" and c,
+        what=f"unbound: {cluster.status()}",
+    )
+    assert ready["status"] == "False"
+    assert ready["message"].startswith(f"PersistentVolumeClaim {SYSTEM}/{claim} is not bound")
+    assert "volume mode emptyDir" in ready["message"]
+
+
+def test_with_empty_dir_a_worker_has_a_bounded_volume_and_no_claim(cluster: Cluster):
+    start_operator(cluster, "--volume-mode=emptyDir", "--volume-size=2Gi")
+    cluster.apply(detector())
+    spec = eventually(cluster.stateful_set, what="a worker")["spec"]
+    assert not spec.get("volumeClaimTemplates")
+    assert {"name": "data", "emptyDir": {"sizeLimit": "2Gi"}} in spec["template"]["spec"]["volumes"]
 
 
 def test_a_stalled_detector_is_counted_and_others_go_on(cluster: Cluster, operator: Operator):
