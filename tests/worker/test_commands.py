@@ -80,6 +80,14 @@ def test_an_anomaly_says_what_where_and_why_in_its_unit() -> None:
     assert row["WHY"].startswith("4x higher")
 
 
+def test_a_score_is_chosen_as_it_is_and_shown_without_crossing_its_mark() -> None:
+    (entry,) = DETECTOR["status"]["recentAnomalies"]
+    body = {**DETECTOR, "status": {"recentAnomalies": [{**entry, "score": 74.9}]}}
+    (row,) = anomaly_rows(body, min_score=74.5)
+    assert (row["SCORE"], row["SEVERITY"]) == ("74", "major")
+    assert not anomaly_rows(body, min_score=75)
+
+
 def test_a_worker_is_asked_for_all_it_has(worker_url: str) -> None:
     done = CliRunner().invoke(
         get, ["anomalies", "--worker", worker_url, "--min-score", "40", "-o", "json"]

@@ -66,9 +66,8 @@ def command(
         if what == "detectors":
             rows = [detector_row(body) for body in detectors]
         else:
-            found = (row for body in detectors for row in anomaly_rows(body))
-            newest = sorted(found, key=lambda row: str(row["TIME"]), reverse=True)
-            rows = [row for row in newest if float(row["SCORE"]) >= min_score][:limit]
+            found = (row for body in detectors for row in anomaly_rows(body, min_score=min_score))
+            rows = sorted(found, key=lambda row: str(row["TIME"]), reverse=True)[:limit]
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
         return
@@ -99,14 +98,16 @@ def detector_row(body: Body) -> dict[str, Any]:
     }
 
 
-def anomaly_rows(body: Body) -> list[dict[str, Any]]:
-    """One line for each of the newest anomalies in a detector's status."""
+def anomaly_rows(body: Body, *, min_score: float = 0.0) -> list[dict[str, Any]]:
+    """One line for each of the newest anomalies in a detector's status, from a score on."""
     rows = []
     try:
         spec = AnomalyDetectorSpec.parse(body["spec"], path="spec")
     except SpecError:
         spec = None  # of another version, or wrong: what its status tells is shown all the same
     for entry in (body.get("status") or {}).get("recentAnomalies") or ():
+        if entry["score"] < min_score:
+            continue
         place = "/".join(part for part in (entry.get("namespace"), entry["entity"]) if part)
         rows.append(
             {
