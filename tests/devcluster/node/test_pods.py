@@ -86,7 +86,11 @@ async def test_a_pods_life(tmp_path: Path) -> None:
 
         await until("the pod is gone", gone)
         assert not is_running(leader)
-        assert not run.paths.folder.exists()
+
+        async def swept() -> bool:
+            return not run.paths.folder.exists()
+
+        await until("the pod's folder is gone, too", swept)
         wanted = {"Scheduled", "Pulled", "Created", "Started", "Killing"}
         assert wanted <= await reasons(cluster, "web")
 
