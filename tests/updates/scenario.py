@@ -55,12 +55,12 @@ FLOOD = tuple(
         100e6,
         300e6,
         from_s=FLOOD_FROM_S,
-        strange_at=(6 + 2 * i,),
+        strange_at=(6 + 2 * i, 48 + 2 * i),
     )
-    for place in range(5)
-    for i in range(43)
+    for place in range(10)
+    for i in range(21)
 )
-"""Pods of five more partitions, each strange once: in every other bucket somebody is."""
+"""Pods of ten more partitions, each strange twice: in every other bucket somebody is."""
 
 
 def values_of(pod: Pod, times: Floats) -> Floats:

@@ -43,9 +43,8 @@ SIZE_PRIOR = 0.35  # mean ln(peak / LOUD) assumed with PRIOR_EVENTS' weight
 PRIOR_EVENTS = 2.0
 MEMORY = 8000.0  # buckets after which an event counts 1/e
 REST_FROM = 4.0  # -ln p that is worth the same at any time
-REST_SHARE = 0.3  # of what is beyond, while it stays below the last alarm
-REST_KEPT = 0.995  # of the last alarm's surprise, from bucket to bucket
-FADE = 64.0  # buckets after which a continuing event's surprise has halved
+REST_SHARE = 0.3
+REST_KEPT = 0.997
 
 
 @inlined

@@ -14,17 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
+from anomaly_operator.engine.lasting import forget_recent
 from anomaly_operator.engine.layout import (
     BAND,
     BANDS,
     BOOST,
     CLASSES,
     LEVEL,
+    NEWEST,
     OLD_LEFT,
     OLD_SHIFT,
     PHASE,
     PHASE_EARLY,
     RATES,
+    RECALLED,
     RECENT,
     RECENT_SIZE,
     REF_SPREAD,
@@ -111,6 +114,7 @@ def accept_level(c: NDArray[np.float64]) -> None:
         c[BAND + b] = 0.0
     c[RECENT] = 0.0
     c[SHIFT] = 0.0
+    forget_recent(c)
 
 
 @inlined
@@ -138,6 +142,8 @@ def learn_phase(
     kept = c[PHASE_EARLY + 1]
     if best == 1 or kept < PHASE_WORSE or c[PHASE_EARLY + best] > PHASE_BETTER * kept:
         return 0
+    if abs(c[PHASE] + (best - 1) * HOUR_S) > HOUR_S:
+        return 0  # clocks change by an hour; what wants more is a rhythm badly learnt
     c[PHASE] += (best - 1) * HOUR_S
     for k in range(3):
         c[PHASE_EARLY + k] = 1.0
@@ -172,10 +178,12 @@ def go_back(c: NDArray[np.float64]) -> None:
     c[OLD_LEFT] = REMEMBERED
     c[RECENT] = 0.0
     c[SHIFT] = 0.0
+    forget_recent(c)
 
 
 def reopen(c: NDArray[np.float64], widen: float) -> None:
     """Let the level be learnt anew within a few buckets: a new pod in an old place, a restart."""
     c[BOOST] = np.minimum(c[BOOST], 0.0)
     c[WIDEN] = np.maximum(c[WIDEN], widen)
+    c[NEWEST : NEWEST + RECALLED] = 0.0
     c[SHIFT] = 0.0

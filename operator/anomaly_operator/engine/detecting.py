@@ -34,6 +34,7 @@ from anomaly_operator.engine.layout import (
     SPREAD_LOW,
     SPREAD_UP,
     TAIL_BINS,
+    VIEWS,
     WEEK_S,
     RowState,
     slots_of,
@@ -102,7 +103,7 @@ class DetectorModel:
         self.partitions: list[str] = []
         self._partition_index: dict[str, int] = {}
         self.joint = np.zeros((0, 3))
-        self.pool, self.tail_scale = pooled(np.zeros(TAIL_BINS))
+        self._set_pool(np.zeros((VIEWS, TAIL_BINS)))
         self.ranking = Ranking()
         self.rollouts: dict[tuple[str, str], int] = {}
         self._views: WeakKeyDictionary[SeriesSet, SetView] = WeakKeyDictionary()
@@ -124,7 +125,13 @@ class DetectorModel:
         """Sum the rows' records of surprise into what a row with little experience borrows."""
         used = len(self.table.holders)
         record = self.state.surprise[:used].sum(axis=0, dtype=np.float64)
-        self.pool, self.tail_scale = pooled(record)
+        self._set_pool(record)
+
+    def _set_pool(self, records: Floats) -> None:
+        """Take over what rows share, one curve a view."""
+        curves = [pooled(record) for record in records]
+        self.pool = np.stack([curve for curve, _ in curves])
+        self.tail_scale = np.array([scale for _, scale in curves])
 
     def prune(self, oldest: float) -> int:
         """Forget rows not seen since bucket ``oldest``; answers how many."""

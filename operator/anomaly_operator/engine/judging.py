@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.anomalies import (
-    FADE,
     LOUD,
     familiar_p,
     learn_event,
     learn_rest,
     rested,
 )
+from anomaly_operator.engine.caution import CLOCK_SPAN_S, GROWN_DAYS, cautious
 from anomaly_operator.engine.changes import (
     NOTE_RHYTHM_FOUND,
     NOTE_RHYTHM_LOST,
@@ -31,6 +31,13 @@ from anomaly_operator.engine.changes import (
 )
 from anomaly_operator.engine.compiled import compiled, inlined
 from anomaly_operator.engine.horizons import judge_bands, learn_bands
+from anomaly_operator.engine.lasting import (
+    forget_recent,
+    lasting_surprise,
+    learn_lasting,
+    recall,
+    weakest,
+)
 from anomaly_operator.engine.layout import (
     BANDS,
     BOOST,
@@ -39,9 +46,12 @@ from anomaly_operator.engine.layout import (
     CLASSES,
     COUNT,
     DAY_S,
+    DAYS_KNOWN,
     ERROR,
     FIRST,
     GROWN,
+    LASTING_LOW,
+    LASTING_UP,
     LEVEL,
     LOGGED,
     OFFSET,
@@ -52,23 +62,24 @@ from anomaly_operator.engine.layout import (
     REF_SPREAD,
     RHYTHM,
     RUN,
-    RUN_PEAK,
     SEEN,
+    SINGLE_LOW,
+    SINGLE_UP,
     SPREAD_LOW,
     SPREAD_UP,
-    TAIL_BINS,
     TAIL_LOW,
     TAIL_LOW_N,
     TAIL_UP,
     TAIL_UP_N,
-    UNVISITED,
     VISITS,
     WEEK_S,
     WEEK_UNIT,
+    WEEKDAY,
+    WEEKDAYS,
     WIDEN,
+    WINDOWS,
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
-from anomaly_operator.engine.plainly import learn_plain, plain_distance, plain_surprise
 from anomaly_operator.engine.rhythm import (
     GAIN_FLOOR,
     JITTER,
@@ -88,28 +99,26 @@ from anomaly_operator.engine.rhythm import (
 )
 from anomaly_operator.engine.rules import rule_that_applies
 from anomaly_operator.engine.scales import change_scale, from_scale, learn_scale, to_scale
-from anomaly_operator.engine.starting import start_class, start_row
+from anomaly_operator.engine.spreads import (
+    MEAN_TO_DEVIATION,
+    grow_up,
+    learn_bounds,
+    learn_spreads,
+)
+from anomaly_operator.engine.starting import start_daily, start_row
 from anomaly_operator.engine.tails import (
     LN2,
     calibrated,
     forget_surprises,
+    learn_record,
     learn_tail,
     log_sf,
     normal_score,
 )
+from anomaly_operator.engine.weekdays import learn_weekday, weekday_of
 
 LARGEST = 1e30  # values beyond are taken as this: float32 tables and squares stay finite
 COEFFICIENT_FLOOR = 1e-4  # variation below 0.01 % of the level is never anomalous
-FIRST_WEIGHT = 2.0  # buckets' worth of that assumption
-SPREAD_MEMORY = 1500.0  # buckets
-SPREAD_CLIP = 3.0  # spreads one value may count as
-MEAN_TO_DEVIATION = 1.2533141373155003  # standard deviation over mean |deviation| of a normal
-BOUND_STEP = 0.04
-BOUND_SHARE = 0.025  # of values beyond each bound
-EARLY_CAP = 0.2  # -ln p a bucket of experience allows
-GROWN_DAYS = (2.0, 8.0, 15.0)  # days lived through after which surprise is learnt anew
-YOUNG_CAP = (10.5, 13.0, 18.0)  # -ln p a series may claim before each of these ages
-CLOCK_SPAN_S = 300.0  # bucket spans from which a series must have seen days to claim rarity
 BACK = 0.3  # of the distance from the present level that may be left from the old one
 EARLY_DAYS = 4.0  # in which what one day said is soon unsaid by the next ...
 EARLY_GAIN = 0.35  # ... by at least this share of the difference
@@ -118,16 +127,10 @@ CERTAIN = 4.0  # spreads of a weekly departure that is no chance
 LOUD_GAIN = 0.3  # of the usual step, for what an anomaly teaches the day's shape
 WIDEN_KEPT = 0.88  # of the extra spread, from bucket to bucket
 RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
-FULL_SURPRISE = 13.0  # -ln p up to which a bucket fully enters the record of surprises
-
-
-@inlined
-def bent(surprise: float, cap: float) -> float:
-    """Bend ``surprise`` towards ``cap``: unchanged up to its half, and never past it."""
-    half = 0.5 * cap
-    if surprise <= half:
-        return surprise
-    return cap - half * math.exp(-(surprise - half) / half)
+TOLD_FROM = -6.6  # ln p of three spreads
+VIEW_COST = 0.4  # -ln p two views that mostly agree cost, against one
+KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
+WEEKDAY_CLIP = 8.0  # ... and from the slow level, once the week is known
 
 
 @inlined
@@ -157,7 +160,7 @@ def advance_rows(
     restarts: bool,
     accept: float,
     pool: NDArray[np.float64],
-    tail_scale: float,
+    tail_scale: NDArray[np.float64],
     scopes: NDArray[np.bool_],
     conditions: NDArray[np.float64],
     actions: NDArray[np.int64],
@@ -187,6 +190,7 @@ def advance_rows(
     per_slot = max(per_day / day_slots, 1.0) if day_slots > 0 else 1.0
     per_week_slot = max(7.0 * per_day / week_slots, 1.0) if week_slots > 0 else 1.0
     error_rate = 1.0 / min(max(1.5 * per_day, 64.0), 400.0)
+    class_rate = 1.0 / min(max(7.0 * per_day, 256.0), 2000.0)
     hour_slots = day_slots // 24 if day_slots % 24 == 0 else 0
     day_slot_s = DAY_S / max(day_slots, 1)
     week_slot_s = WEEK_S / max(week_slots, 1)
@@ -194,6 +198,7 @@ def advance_rows(
     bases = np.zeros(CLASSES)
     answer = np.zeros(2 + CLASSES)
     scores = np.zeros(BANDS)
+    held = np.zeros(2 * WINDOWS)
     for s in range(width):
         row = rows[s]
         for t in range(buckets):
@@ -239,6 +244,8 @@ def advance_rows(
             lowest = 0
             edge = 0.0
             week_doubt = 0.0
+            day_number = math.floor(at / DAY_S)
+            weekday = weekday_of(day_number)
             factor = 1.0
             if day_slots > 0:
                 d = int((at - math.floor(at / DAY_S) * DAY_S) / day_slot_s + NUDGE)
@@ -246,7 +253,7 @@ def advance_rows(
                 if visits >= 1.0 and not math.isnan(day[d]):
                     usable = 2
                     if c[ERROR + RATES] == 0.0:
-                        start_class(c, 1, c[FIRST])
+                        start_daily(c)
                     noise = 0.5 * (c[SPREAD_UP] + c[SPREAD_LOW])
                     bases[1] = proven(day[d], noise, min(visits, 1.0 / GAIN_FLOOR))
                     factor = slot_spread(day_spread, d, visits)
@@ -254,15 +261,14 @@ def advance_rows(
                 if week_slots > 0:
                     w = int((at - math.floor(at / WEEK_S) * WEEK_S) / week_slot_s + NUDGE)
                     w = min(w, week_slots - 1)
-                    if usable == 2 and visits >= 7.0 and week[w] != UNVISITED:
+                    if usable == 2 and c[DAYS_KNOWN] >= WEEKDAYS:
                         usable = 3
-                        if c[ERROR + 2 * RATES] == 0.0:
-                            start_class(c, 2, 0.0)
                         weeks = min(visits / 7.0, 1.0 / WEEKLY_GAIN_FLOOR)
                         unit = c[WEEK_UNIT]
-                        more = proven(week_value(week, w, unit), noise * max(factor, 1.0), weeks)
-                        bases[2] = bases[1] + more
-                        if abs(more) > CERTAIN * noise * max(factor, 1.0):
+                        wide = noise * max(factor, 1.0)
+                        more = proven(week_value(week, w, unit), wide, weeks)
+                        bases[2] = bases[1] + c[WEEKDAY + weekday] + more
+                        if abs(more) > CERTAIN * wide:
                             lowest = 2  # a weekly job: what knows nothing of it has no say now
                         week_doubt = max(WEEK_DOUBT * abs(more), JITTER * week_edge(week, w, unit))
 
@@ -301,52 +307,51 @@ def advance_rows(
             ref_off = math.copysign(max(abs(ref_off) - floor, 0.0), ref_off)
             ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + widen + edge + 1e-12
             ref = ref_off / ref_sigma
-            if c[RUN] > 0.0 and abs(ref) < abs(z):
+            if abs(ref) < abs(z):
                 z = ref  # back where the series was before: the way home is no anomaly of its own
             single_z = abs(z) if side == 0 else z * side
             multi_z = judge_bands(c, z, ref, side, scores)
-            worst = max(single_z, multi_z)
+            worst = single_z
 
             restarted = restarts and value < RESTART_SHARE * told and z < -LOUD
             if restarted and side != 1:
                 worst = 0.0
-            # Two sides make everything twice as likely; one side not.
-            double = LN2 if side == 0 else 0.0
-            surprised = max(-double - log_sf(worst), 0.0)
-            plain_floor = max(resolution, COEFFICIENT_FLOOR * abs(told))
-            distance = plain_distance(c, value, plain_floor, side)
-            if worst > 0.0:
-                heard = 1.0 - by_clock if widen <= 0.05 * sigma0 else 0.0
-                plain = plain_surprise(c, distance)
-                # Where heard in full, the sum counts as that of two independent surprises.
-                surprised += heard * (plain - math.log1p(surprised + plain))
-            lp = calibrated(surprised, record, pool, tail_scale)
+            # How surprising that is, alone and with the buckets before, by their own records.
+            double = LN2 if side == 0 else 0.0  # two sides make everything twice as likely
+            surprised = max(-double - log_sf(single_z), 0.0) if worst > 0.0 else 0.0
+            weakest(c, min(max(ref, -1e6), 1e6), held)
+            slow = max(-LN2 - log_sf(multi_z), 0.0)
+            lasts_up = max(lasting_surprise(c, held, 0), slow) if side >= 0 else 0.0
+            lasts_low = max(lasting_surprise(c, held, WINDOWS), slow) if side <= 0 else 0.0
+            if restarted and side != 1:
+                lasts_up = 0.0
+                lasts_low = 0.0
+            above = SINGLE_UP if e > 0.0 else SINGLE_LOW
+            lp = calibrated(surprised, record[above], pool[above], tail_scale[above])
+            for v, lasts in ((LASTING_UP, lasts_up), (LASTING_LOW, lasts_low)):
+                lp = min(lp, calibrated(lasts, record[v], pool[v], tail_scale[v]))
+            lp = min(lp + VIEW_COST + double, 0.0)
             model_lp = lp
             run = c[RUN]
-            if run > 0.0 and worst < 1.2 * c[RUN_PEAK]:
-                lp *= FADE / (FADE + run)
-            known = familiar_p(c, worst)
+            known = familiar_p(c, max(worst, multi_z) if worst > 0.0 else 0.0)
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
-            lp = min(max(lp, -0.5 - EARLY_CAP * n), 0.0)
-            if slow_enough and c[GROWN] < len(GROWN_DAYS):
-                lp = -bent(-lp, YOUNG_CAP[int(c[GROWN])])
-            news = -lp
+            news = cautious(c, max(-lp, 0.0), slow_enough)
             lp = -rested(c, news)
 
             # What is told.
+            ls = -surprised
+            lm = -max(lasts_up, lasts_low)
             shown = expected
-            if multi_z > single_z and multi_z > 3.0 and (y - expected) * ref < 0.0:
-                shown = reference  # a slow deviation is one from the slow level
+            if lm < min(ls, TOLD_FROM):
+                shown = reference  # what lasts is told from the slow level, not from itself
             low_edge = expected - c[BOUND_LOW] * (c[SPREAD_LOW] * factor + edge + widen) - floor
             high_edge = expected + c[BOUND_UP] * (c[SPREAD_UP] * factor + edge + widen) + floor
             inside = low_edge <= y <= high_edge
             above_edge = y > high_edge
-            ls = min(double + log_sf(single_z), 0.0)
-            lm = min(double + log_sf(multi_z), 0.0)
             typical[t, s] = from_scale(c, shown)
-            lower[t, s] = from_scale(c, low_edge)
-            upper[t, s] = from_scale(c, high_edge)
+            lower[t, s] = from_scale(c, low_edge + shown - expected)
+            upper[t, s] = from_scale(c, high_edge + shown - expected)
             if non_negative and lower[t, s] < 0.0:
                 lower[t, s] = 0.0
             log_p[t, s] = lp
@@ -380,57 +385,34 @@ def advance_rows(
             if weight > 0.0:
                 if restarted:
                     c[BOOST] = 0.0
+                    forget_recent(c)
                     widen = 1.0 if logged else 0.5 * abs(expected)
                 calm = weight / (1.0 + 0.25 * run)
                 spread = 0.5 * (c[SPREAD_UP] + c[SPREAD_LOW]) + 0.5 * floor + 1e-12
-                rate = calm / (min(0.5 * n + FIRST_WEIGHT, SPREAD_MEMORY))
-                size = min(abs(e), SPREAD_CLIP * sigma) / factor * MEAN_TO_DEVIATION
                 if widen < sigma0:
-                    if e > 0.0:
-                        c[SPREAD_UP] += 2.0 * rate * (size - c[SPREAD_UP])
-                        rate = 0.2 * rate
-                        c[SPREAD_LOW] += rate * (min(size, c[SPREAD_LOW]) - c[SPREAD_LOW])
-                    elif e < 0.0:
-                        c[SPREAD_LOW] += 2.0 * rate * (size - c[SPREAD_LOW])
-                        rate = 0.2 * rate
-                        c[SPREAD_UP] += rate * (min(size, c[SPREAD_UP]) - c[SPREAD_UP])
-                    else:
-                        c[SPREAD_UP] -= rate * c[SPREAD_UP]
-                        c[SPREAD_LOW] -= rate * c[SPREAD_LOW]
-                    ref_size = min(abs(ref_off), SPREAD_CLIP * ref_sigma) / factor
-                    rate = calm / min(0.5 * n + FIRST_WEIGHT, SPREAD_MEMORY)
-                    c[REF_SPREAD] += rate * (ref_size * MEAN_TO_DEVIATION - c[REF_SPREAD])
+                    learn_spreads(c, e, sigma, ref_off, ref_sigma, factor, calm)
                     if n > 30.0 and run == 0.0:
                         if e > 0.0:
                             learn_tail(c, TAIL_UP, TAIL_UP_N, z, calm)
                         else:
                             learn_tail(c, TAIL_LOW, TAIL_LOW_N, z, calm)
-                    step = BOUND_STEP * max(1.0, 8.0 / (1.0 + n / 40.0))
-                    c[BOUND_UP] += (
-                        calm * step * ((0.0 if inside or not above_edge else 1.0) - BOUND_SHARE)
-                    )
-                    c[BOUND_LOW] += (
-                        calm * step * ((0.0 if inside or above_edge else 1.0) - BOUND_SHARE)
-                    )
-                    c[BOUND_UP] = max(c[BOUND_UP], 0.2)
-                    c[BOUND_LOW] = max(c[BOUND_LOW], 0.2)
+                    learn_bounds(c, above_edge, not (inside or above_edge), calm)
                 if n > 20.0:
-                    j = min(int(surprised / LN2), TAIL_BINS - 1)
-                    enters = weight
-                    if surprised > FULL_SURPRISE:
-                        enters *= math.exp(0.5 * (FULL_SURPRISE - surprised))
-                    if run > 0.0:
-                        enters /= (1.0 + run) * (1.0 + run)
-                    record[j] += enters
-                    if record[0] > 6000.0:
-                        for i in range(TAIL_BINS):
-                            record[i] *= 0.5
-                learn_plain(c, value, distance, weight)
+                    learn_record(c, record[above], above, surprised, weight)
+                    beside = SINGLE_UP + SINGLE_LOW - above
+                    learn_record(c, record[beside], beside, 0.0, weight)
+                    learn_record(c, record[LASTING_UP], LASTING_UP, lasts_up, weight)
+                    learn_record(c, record[LASTING_LOW], LASTING_LOW, lasts_low, weight)
+                learn_lasting(c, held, calm)
+                if weight > 0.5:
+                    recall(c, min(max(ref, -1e6), 1e6))
                 learn_rest(c, news)
-                learn_event(c, worst, weight)
+                learn_event(c, max(worst, multi_z) if worst > 0.0 else worst, weight)
                 learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:
                     anchor = c[FIRST] if c[ERROR + RATES] == 0.0 else c[LEVEL + RATES + SLOW]
+                    if usable == 3:
+                        anchor = c[LEVEL + 2 * RATES + SLOW] + bases[2] - bases[1]
                     wide = 20.0 if visits < EARLY_DAYS else 1.0
                     reach = wide * MOVE_CLIP * spread * factor
                     gain = weight * max(1.0 / (visits + 1.0), GAIN_FLOOR) / per_slot
@@ -442,7 +424,9 @@ def advance_rows(
                         ratio = abs(e) / (spread / MEAN_TO_DEVIATION)
                         learn_slot_spread(day_spread, d, ratio, weight * SPREAD_GAIN / per_slot)
                         if week_slots > 0:
-                            base = c[LEVEL + (2 if usable == 3 else 1) * RATES + SLOW]
+                            base = c[FIRST]
+                            if usable == 3:
+                                base = c[LEVEL + 2 * RATES + SLOW] + c[WEEKDAY + weekday]
                             weeks = visits / 7.0
                             week_gain = weight * max(1.0 / (weeks + 1.0), WEEKLY_GAIN_FLOOR)
                             if c[WEEK_UNIT] == 0.0:
@@ -462,7 +446,17 @@ def advance_rows(
                     klass = 1
                 if usable > 2 and answer[4] > answer[2 + klass]:
                     klass = 2
-                learn_levels(c, y, bases, usable, max(sigma, spread), weight, error_rate)
+                if day_slots > 0 and week_slots > 0:
+                    limit = KEPT_CLIP * max(sigma, spread)
+                    kept = expected + min(max(e, -limit), limit)
+                    off_slow = 0.0
+                    if usable == 3:
+                        off_slow = y - bases[2] - c[LEVEL + 2 * RATES + SLOW]
+                        off_slow = min(max(off_slow, -WEEKDAY_CLIP * sigma), WEEKDAY_CLIP * sigma)
+                    learn_weekday(c, day, week, day_number, kept, off_slow, per_day, weight)
+                learn_levels(
+                    c, y, bases, usable, max(sigma, spread), weight, error_rate, class_rate
+                )
                 shifted = learn_shift(
                     c, y - reference, spread * factor + edge + widen, accept, weight
                 )
@@ -484,6 +478,7 @@ def advance_rows(
                 if c[GROWN] < len(GROWN_DAYS) and visits >= GROWN_DAYS[int(c[GROWN])]:
                     c[GROWN] += 1.0
                     forget_surprises(c, record)
+                    grow_up(c)
                 c[COUNT] = n + weight
                 c[BOOST] += weight
                 c[WIDEN] = WIDEN_KEPT * widen if widen > 0.05 * sigma0 else 0.0

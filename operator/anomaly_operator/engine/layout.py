@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATE_VERSION = 1  # raise whenever the meaning of any array changes
+STATE_VERSION = 2  # raise whenever the meaning of any array changes
 
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
@@ -26,6 +26,11 @@ CLASSES = 3  # without rhythm, daily, daily and weekly
 RATES = 4  # fast to slow
 TRACKERS = CLASSES * RATES
 BANDS = 4
+WEEKDAYS = 7
+WINDOWS = 3  # of sustained evidence, each on two sides
+RECALLED = 8  # distances kept: the longest window
+VIEWS = 4  # what keeps a record of its surprises:
+SINGLE_UP, SINGLE_LOW, LASTING_UP, LASTING_LOW = range(VIEWS)
 
 COUNT = 0  # buckets learnt, by weight
 SEEN = 1  # bucket index of the newest value; -1 before the first
@@ -75,13 +80,22 @@ GROWN = 83  # how many of GROWN_DAYS the row has lived through
 OLD_SHIFT = 84  # from the level before the last accepted one to the present one
 OLD_LEFT = 85  # buckets for which the way back there is no news
 SHIFT_FROM = 86  # distance from the slow level when evidence of a change began
-PLAIN_MEAN = 87  # of the last values, whatever the clock; metric's unit
-PLAIN_VARIANCE = 88
-PLAIN_EDGE = 89  # ln(1 + distance in standard deviations) that PLAIN_SHARE of buckets exceed
-PLAIN_EXCESS = 90  # and by how much, on average
-PLAIN_N = 91  # buckets that was learnt from
-LAST_PEAK = 92  # largest recent surprise, slowly forgotten
-CORE = 93
+LAST_PEAK = 87  # largest recent surprise, slowly forgotten
+LATELY = 88  # REF_SPREAD as the last days alone have it
+CLASS_ERROR = 89  # + class: squared error of its slow tracker, long remembered
+DAY_SUM = 92  # of today's values, later of their distance from the slow level
+DAY_N = 93  # and of how many
+TODAY = 94  # number of the day
+DAYS_KNOWN = 95  # different weekdays whose level is known; WEEKDAYS once the week is
+DAY_LEVEL = 96  # + weekday: mean of the last such day, until the week is known
+WEEKDAY = 103  # + weekday: what that day adds to the level
+LASTING_N = 110  # buckets the tails below were learnt from
+LASTING_EDGE = 111  # + side * WINDOWS + window: weakest distance that LASTING_SHARE exceed
+LASTING_EXCESS = 117  # by how much, on average
+LASTING_SQUARE = 123  # and the mean square of that, in squares of the average
+NEWEST = 129  # + buckets ago: distance from the slow level, in its spreads
+VIEW_RUN = 137  # + view: odd buckets one after the other
+CORE = 141
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
@@ -105,7 +119,7 @@ class RowState:
     daily: NDArray[np.float32]  # (R, D) shape of the day around the level; NaN = never visited
     daily_spread: NDArray[np.float32]  # (R, D) spread of the slot over the row's spread
     weekly: NDArray[np.int16]  # (R, W) the week's departure from the day, in WEEK_UNIT
-    surprise: NDArray[np.float32]  # (R, TAIL_BINS) how often each octave of surprise was seen
+    surprise: NDArray[np.float32]  # (R, VIEWS, TAIL_BINS) how often each octave was seen
 
     @classmethod
     def empty(cls, rows: int, daily_slots: int, weekly_slots: int) -> RowState:
@@ -117,7 +131,7 @@ class RowState:
             daily=np.full((rows, daily_slots), np.nan, np.float32),
             daily_spread=np.ones((rows, daily_slots), np.float32),
             weekly=np.full((rows, weekly_slots), UNVISITED, np.int16),
-            surprise=np.zeros((rows, TAIL_BINS), np.float32),
+            surprise=np.zeros((rows, VIEWS, TAIL_BINS), np.float32),
         )
 
     def arrays(self) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from anomaly_operator.engine.compiled import inlined
 from anomaly_operator.engine.layout import (
     BOOST,
+    CLASS_ERROR,
     COUNT,
     ERROR,
     LEVEL,
@@ -60,19 +61,26 @@ def forecast(
     slow_mean = 0.0
     for r in range(lowest):
         out[2 + r] = 0.0
+    best_class = c[CLASS_ERROR + lowest]
+    for r in range(lowest + 1, usable):
+        best_class = min(best_class, c[CLASS_ERROR + r])
+    best_class = max(best_class, 1e-300)
     for r in range(lowest, usable):
         share = 0.0
+        trust = best_class / max(c[CLASS_ERROR + r], best_class)
+        trust *= trust
+        trust *= trust
         for k in range(RATES):
             ratio = best / max(c[ERROR + r * RATES + k], best)
             ratio *= ratio
             ratio *= ratio
             ratio *= ratio
-            ratio = max(ratio, 1e-30)
+            ratio = max(ratio * trust, 1e-30)
             at = bases[r] + c[LEVEL + r * RATES + k]
             if k == SLOW:
                 at += c[SLOPE + r]
-                slow_total += ratio
-                slow_mean += ratio * at
+                slow_total += max(trust * trust, 1e-30)
+                slow_mean += max(trust * trust, 1e-30) * at
             share += ratio
             mean += ratio * at
         total += share
@@ -92,6 +100,7 @@ def learn_levels(
     sigma: float,
     weight: float,
     error_rate: float,
+    class_rate: float,
 ) -> None:
     """Move every tracker towards ``y``, by less the farther it lies out, and keep its error.
 
@@ -105,6 +114,7 @@ def learn_levels(
     settled = age > SETTLING
     rate_e = max(error_rate, 1.0 / (n + 1.0))
     error_limit = ERROR_CLIP * sigma
+    class_rate = max(class_rate, 1.0 / (n + 1.0))
     for r in range(usable):
         for k in range(RATES):
             i = r * RATES + k
@@ -114,6 +124,8 @@ def learn_levels(
             size = min(abs(e), error_limit)
             c[ERROR + i] += weight * rate_e * (size * size - c[ERROR + i])
             gain = max(RATE[k], opened)
+            if k == SLOW:
+                c[CLASS_ERROR + r] += weight * class_rate * (size * size - c[CLASS_ERROR + r])
             if settled:
                 limit = CLIP[k] * sigma
                 e = min(max(e, -limit), limit)

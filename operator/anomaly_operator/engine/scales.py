@@ -17,9 +17,15 @@ from anomaly_operator.engine.compiled import inlined
 from anomaly_operator.engine.layout import (
     BOUND_LOW,
     BOUND_UP,
+    CLASS_ERROR,
     COUNT,
+    DAY_LEVEL,
+    DAY_N,
+    DAY_SUM,
+    DAYS_KNOWN,
     ERROR,
     FIRST,
+    LATELY,
     LEVEL,
     LIKELIHOOD,
     LOGGED,
@@ -34,6 +40,8 @@ from anomaly_operator.engine.layout import (
     TRACKERS,
     UNVISITED,
     WEEK_UNIT,
+    WEEKDAY,
+    WEEKDAYS,
     WIDEN,
 )
 from anomaly_operator.engine.levels import SLOW
@@ -110,6 +118,14 @@ def change_scale(c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray
         for i in range(TRACKERS):
             c[LEVEL + i] = log_of(c[LEVEL + i], offset)
         c[FIRST] = log_of(c[FIRST], offset)
+        for i in range(WEEKDAYS):
+            if not math.isnan(c[DAY_LEVEL + i]):
+                c[DAY_LEVEL + i] = log_of(c[DAY_LEVEL + i], offset)
+            c[WEEKDAY + i] = log_of(level + c[WEEKDAY + i], offset) - log_of(level, offset)
+        if c[DAYS_KNOWN] < WEEKDAYS:
+            c[DAY_SUM] = c[DAY_N] * log_of(c[DAY_SUM] / max(c[DAY_N], 1.0), offset)
+        else:
+            c[DAY_SUM] /= level + offset
         factor = 1.0 / (level + offset)
         c[OFFSET] = offset
         c[LOGGED] = 1.0
@@ -121,15 +137,26 @@ def change_scale(c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray
         for i in range(TRACKERS):
             c[LEVEL + i] = math.exp(min(c[LEVEL + i], 80.0)) - offset
         c[FIRST] = math.exp(min(c[FIRST], 80.0)) - offset
+        for i in range(WEEKDAYS):
+            if not math.isnan(c[DAY_LEVEL + i]):
+                c[DAY_LEVEL + i] = math.exp(min(c[DAY_LEVEL + i], 80.0)) - offset
+            c[WEEKDAY + i] = level * (math.exp(min(c[WEEKDAY + i], 40.0)) - 1.0)
+        if c[DAYS_KNOWN] < WEEKDAYS:
+            mean = math.exp(min(c[DAY_SUM] / max(c[DAY_N], 1.0), 80.0)) - offset
+            c[DAY_SUM] = c[DAY_N] * mean
+        else:
+            c[DAY_SUM] *= level
         factor = level
         c[LOGGED] = 0.0
     for i in range(TRACKERS):
         c[ERROR + i] *= factor * factor
     for i in range(TRACKERS // RATES):
+        c[CLASS_ERROR + i] *= factor * factor
         c[SLOPE + i] = 0.0
     c[SPREAD_UP] *= factor
     c[SPREAD_LOW] *= factor
     c[REF_SPREAD] *= factor
+    c[LATELY] *= factor
     c[WIDEN] *= factor
     c[BOUND_UP] = 2.2
     c[BOUND_LOW] = 2.2

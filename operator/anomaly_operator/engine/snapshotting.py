@@ -44,7 +44,7 @@ def dump(engine: Engine) -> dict[str, NDArray[np.generic]]:
         for name, array in zip(_NAMES, model.state.arrays(), strict=True):
             arrays[f"{index}/{name}"] = array[:used].copy()
         arrays[f"{index}/joint"] = model.joint.copy()
-        arrays[f"{index}/pool"] = np.append(model.pool, model.tail_scale)
+        arrays[f"{index}/pool"] = np.column_stack([model.pool, model.tail_scale])
         about["detectors"][str(index)] = {
             "metric": model.settings.metric,
             "function": model.settings.function,
@@ -144,6 +144,6 @@ def _load_detector(
         model.partition_code(partition)
     model.joint = np.array(arrays[f"{index}/joint"], dtype=np.float64).reshape(-1, 3)
     pool = np.array(arrays[f"{index}/pool"], dtype=np.float64)
-    model.pool, model.tail_scale = pool[:-1].copy(), float(pool[-1])
+    model.pool, model.tail_scale = pool[:, :-1].copy(), pool[:, -1].copy()
     load_ranking(model.ranking, described["ranking"])
     model.rollouts = {(p, f): int(b) for p, f, b in described["rollouts"]}

@@ -7,15 +7,19 @@ from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
 from anomaly_operator.engine.horizons import band_spread_prior
+from anomaly_operator.engine.lasting import start_lasting
 from anomaly_operator.engine.layout import (
     BAND_SPREAD,
     BANDS,
     BOOST,
     BOUND_LOW,
     BOUND_UP,
+    CLASS_ERROR,
+    CLASSES,
     COUNT,
     ERROR,
     FIRST,
+    LATELY,
     LEVEL,
     RATES,
     REF_SPREAD,
@@ -25,7 +29,7 @@ from anomaly_operator.engine.layout import (
     TAIL_LOW,
     TAIL_UP,
 )
-from anomaly_operator.engine.plainly import start_plain
+from anomaly_operator.engine.weekdays import start_weekdays
 
 FIRST_SPREAD = 0.1  # of the level: what is assumed of a series after one value
 
@@ -40,6 +44,7 @@ def start_row(c: NDArray[np.float64], y: float, index: float, resolution: float)
     c[SPREAD_UP] = spread
     c[SPREAD_LOW] = spread
     c[REF_SPREAD] = spread
+    c[LATELY] = spread
     c[TAIL_UP] = 0.1
     c[TAIL_LOW] = 0.1
     c[BOUND_UP] = 2.2
@@ -48,15 +53,17 @@ def start_row(c: NDArray[np.float64], y: float, index: float, resolution: float)
     c[SEEN] = index
     c[COUNT] = 1.0
     c[BOOST] = 1.0
-    start_plain(c, y)
+    start_lasting(c)
+    start_weekdays(c)
+    for r in range(CLASSES):
+        c[CLASS_ERROR + r] = spread * spread
     for b in range(BANDS):
         c[BAND_SPREAD + b] = band_spread_prior(b)
 
 
 @inlined
-def start_class(c: NDArray[np.float64], klass: int, level: float) -> None:
-    """A rhythm becomes usable: its trackers start with a little more than the proven error."""
-    below = klass - 1
+def start_daily(c: NDArray[np.float64]) -> None:
+    """The day becomes usable: its trackers start with a little more than the proven error."""
     for k in range(RATES):
-        c[LEVEL + klass * RATES + k] = level if klass == 1 else c[LEVEL + below * RATES + k]
-        c[ERROR + klass * RATES + k] = 1.2 * c[ERROR + below * RATES + k]
+        c[LEVEL + RATES + k] = c[FIRST]
+        c[ERROR + RATES + k] = 1.2 * c[ERROR + k]

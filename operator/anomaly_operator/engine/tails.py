@@ -30,6 +30,8 @@ from anomaly_operator.engine.layout import (
     TAIL_BINS,
     TAIL_LOW_N,
     TAIL_UP_N,
+    VIEW_RUN,
+    VIEWS,
 )
 
 LN2 = math.log(2.0)
@@ -42,6 +44,14 @@ ODD = 5.0  # excess from which a value is rather an anomaly than the tail
 EXCESS_MEAN = 1.0 - math.exp(-EXCESS_CAP)  # of a capped standard exponential
 KEPT = 0.2
 PRIOR_WEIGHT = 2000.0  # ideal buckets the detector-wide record starts from
+BULK = 2.0**-10  # of all buckets: what ordinary ones still decide of the detector-wide record
+LEAST_ABOVE = 20.0
+SLOPE_OVER = 4  # octaves
+FLATTEST = 0.45  # octaves of probability an octave of surprise is worth at least
+FULL = 13.0  # -ln p up to which a bucket fully enters the record
+ODD_SURPRISE = 5.0  # -ln p from which buckets one after the other are one event ...
+ODD_RUN = 3.0  # ... and of which this many count half
+RECORD_MOST = 6000.0  # unsurprising buckets after which a record is halved
 OWN_SHAPE = 5.0  # how alike rows are taken to be: coefficient of variation 1/sqrt(5) of their rates
 
 
@@ -109,12 +119,37 @@ def forget_surprises(c: NDArray[np.float64], record: NDArray[np.float32]) -> Non
 
     What surprised before the day or the week was known says little of what will surprise now.
     """
-    for i in range(TAIL_BINS):
-        record[i] *= KEPT
+    for v in range(VIEWS):
+        for i in range(TAIL_BINS):
+            record[v, i] *= KEPT
     for i in (TAIL_UP_N, TAIL_LOW_N, SHORT_EVENTS, SHORT_SIZE, LONG_EVENTS, LONG_SIZE):
         c[i] *= KEPT
     for b in range(BANDS):
         c[BAND_TAIL_N + b] *= KEPT
+
+
+@inlined
+def learn_record(
+    c: NDArray[np.float64], record: NDArray[np.float32], view: int, surprise: float, weight: float
+) -> None:
+    """Count a bucket's surprise in the view's ``record`` (TAIL_BINS,).
+
+    The buckets of one event count little more than one: what lasts must not become ordinary by
+    lasting.
+    """
+    kept = weight
+    if surprise > FULL:
+        kept *= math.exp(0.5 * (FULL - surprise))
+    if surprise > ODD_SURPRISE:
+        lasted = c[VIEW_RUN + view] / ODD_RUN
+        kept /= 1.0 + lasted * lasted
+        c[VIEW_RUN + view] += weight
+    else:
+        c[VIEW_RUN + view] = max(c[VIEW_RUN + view] - 2.0 * weight, 0.0)
+    record[min(int(surprise / LN2), TAIL_BINS - 1)] += kept
+    if record[0] > RECORD_MOST:
+        for i in range(TAIL_BINS):
+            record[i] *= 0.5
 
 
 @inlined
@@ -149,20 +184,20 @@ def calibrated(
 def pooled(record: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Detector-wide ln P(surprise >= octave edge) and tail scale from summed records.
 
-    The record is blended with PRIOR_WEIGHT ideal buckets. Where fewer than 20 are left above an
-    edge, the curve goes on exponentially with the mean excess of what was seen beyond (the
-    generalised Pareto law of [2] with shape 0, as -ln p has if the model's tail is about right).
+    The record is blended with PRIOR_WEIGHT ideal buckets. Where less than BULK of it is left above
+    an edge, the curve goes on exponentially, as steep as over the SLOPE_OVER octaves before (the
+    law of [2] with shape 0): what is rarer is mostly trouble, and must not teach that trouble is
+    ordinary.
     """
     edges = np.arange(TAIL_BINS + 1)
     ideal = 0.5**edges
     above = np.concatenate([np.cumsum(record[::-1])[::-1], [0.0]])
     log_survival = np.log((above + PRIOR_WEIGHT * ideal) / (above[0] + PRIOR_WEIGHT))
-    start = int(np.searchsorted(-above, -20.0)) - 1  # last edge with at least 20 above it
-    start = min(max(start, 4), TAIL_BINS - 2)
-    centres = (np.arange(start, TAIL_BINS) - start + 0.44) * LN2  # mean within a halving octave
-    weight = above[start] + 20.0
-    scale = float((np.sum(record[start:] * centres) + 20.0) / weight)
-    scale = min(max(scale, 0.7), 3.0)
+    least = max(LEAST_ABOVE, BULK * above[0])
+    start = int(np.searchsorted(-above, -least)) - 1  # last edge that ordinary buckets decide
+    start = min(max(start, 6), TAIL_BINS - 2)
+    slope = (log_survival[start - SLOPE_OVER] - log_survival[start]) / (SLOPE_OVER * LN2)
+    slope = min(max(float(slope), FLATTEST), 1.0)
     beyond = np.arange(1, TAIL_BINS + 1 - start) * LN2
-    log_survival[start + 1 :] = log_survival[start] - beyond / scale
-    return log_survival, scale
+    log_survival[start + 1 :] = log_survival[start] - beyond * slope
+    return log_survival, 1.0 / slope

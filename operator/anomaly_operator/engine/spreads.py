@@ -1,0 +1,84 @@
+"""How far values ordinarily lie from what was foreseen, and the bounds that follow.
+
+Three spreads are kept, all robust standard deviations (mean absolute deviation, one value counts as
+at most SPREAD_CLIP spreads): of the forecast's error above and below, and of the distance from the
+slow level. The 95 % bounds are those spreads times a factor that follows the share of values
+outside (Robbins-Monro), so they hold whatever the family.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_operator.engine.compiled import inlined
+from anomaly_operator.engine.layout import (
+    BOUND_LOW,
+    BOUND_UP,
+    COUNT,
+    LASTING_N,
+    LATELY,
+    REF_SPREAD,
+    SPREAD_LOW,
+    SPREAD_UP,
+)
+
+FIRST_WEIGHT = 2.0  # buckets' worth of the spread assumed at first
+MEMORY = 1000.0  # buckets
+LATELY_MEMORY = 200.0
+LATELY_LEAST = 0.3  # of the spread that may be dropped at once
+SPREAD_CLIP = 3.0  # spreads one value may count as
+MEAN_TO_DEVIATION = 1.2533141373155003  # standard deviation over mean |deviation| of a normal
+BOUND_STEP = 0.04
+BOUND_SHARE = 0.025  # of values beyond each bound
+LEAST_BOUND = 0.2  # spreads
+RELEARN = 96.0  # buckets
+
+
+@inlined
+def learn_spreads(
+    c: NDArray[np.float64],
+    e: float,
+    sigma: float,
+    off: float,
+    ref_sigma: float,
+    factor: float,
+    calm: float,
+) -> None:
+    """Learn from an error ``e`` and a distance ``off`` from the slow level.
+
+    ``sigma`` and ``ref_sigma`` are what was assumed of them, ``factor`` the time of day's share in
+    that, ``calm`` the weight.
+    """
+    experience = 0.5 * c[COUNT] + FIRST_WEIGHT
+    rate = calm / min(experience, MEMORY)
+    size = min(abs(e), SPREAD_CLIP * sigma) / factor * MEAN_TO_DEVIATION
+    if e > 0.0:
+        c[SPREAD_UP] += 2.0 * rate * (size - c[SPREAD_UP])
+        c[SPREAD_LOW] += 0.2 * rate * (min(size, c[SPREAD_LOW]) - c[SPREAD_LOW])
+    elif e < 0.0:
+        c[SPREAD_LOW] += 2.0 * rate * (size - c[SPREAD_LOW])
+        c[SPREAD_UP] += 0.2 * rate * (min(size, c[SPREAD_UP]) - c[SPREAD_UP])
+    else:
+        c[SPREAD_UP] -= rate * c[SPREAD_UP]
+        c[SPREAD_LOW] -= rate * c[SPREAD_LOW]
+    size = min(abs(off), SPREAD_CLIP * ref_sigma) / factor * MEAN_TO_DEVIATION
+    c[REF_SPREAD] += rate * (size - c[REF_SPREAD])
+    c[LATELY] += calm / min(experience, LATELY_MEMORY) * (size - c[LATELY])
+
+
+@inlined
+def learn_bounds(c: NDArray[np.float64], above: bool, below: bool, calm: float) -> None:
+    """Move both bounds, by whether the value lay beyond one of them."""
+    step = calm * BOUND_STEP * max(1.0, 8.0 / (1.0 + c[COUNT] / 40.0))
+    up = c[BOUND_UP] + step * ((1.0 if above else 0.0) - BOUND_SHARE)
+    low = c[BOUND_LOW] + step * ((1.0 if below else 0.0) - BOUND_SHARE)
+    c[BOUND_UP] = max(up, LEAST_BOUND)
+    c[BOUND_LOW] = max(low, LEAST_BOUND)
+
+
+@inlined
+def grow_up(c: NDArray[np.float64]) -> None:
+    """Forget how far off values lay before the day, or the week, was known."""
+    c[REF_SPREAD] = min(c[REF_SPREAD], max(c[LATELY], LATELY_LEAST * c[REF_SPREAD]))
+    c[LASTING_N] = min(c[LASTING_N], RELEARN)
