@@ -33,6 +33,16 @@ def test_connections_end_with_the_server(tmp_path: Path, query: str):
         assert is_ended(client)
 
 
+def test_connections_that_never_asked_end_too(tmp_path: Path):
+    """Neither a client that is silent nor one that has not even shaken hands is kept."""
+    for number in range(3):  # which of its steps a handshake has come to is chance
+        with running_apiserver(tmp_path / str(number), persist=False) as api:
+            silent, late = encrypted(api, connected(api)), connected(api)
+        with silent, late:
+            assert is_ended(silent)
+            assert is_ended(late)
+
+
 def connected(api: RunningApiServer) -> socket.socket:
     """Connect; what is awaited later is awaited five seconds."""
     port = int(api.url.rsplit(":", 1)[1])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anomaly_operator.devcluster.apiserver.server import ApiServer
+from anomaly_operator.devcluster.hanging_up import settle
 
 _START_S = 20.0
 
@@ -64,6 +65,7 @@ async def _stop(server: ApiServer) -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await settle()
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:

@@ -41,7 +41,7 @@ from anomaly_operator.devcluster.apiserver.special_handlers import SPECIAL
 from anomaly_operator.devcluster.apiserver.storage import Store
 from anomaly_operator.devcluster.apiserver.tokens import TokenMint
 from anomaly_operator.devcluster.apiserver.write_options import User
-from anomaly_operator.devcluster.hanging_up import Callers
+from anomaly_operator.devcluster.hanging_up import Line
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class ApiServer:
         self._definitions = CustomResources(catalog, registry)
         bootstrap(catalog, registry)
         self._runner: web.ServerRunner | None = None
-        self._callers = Callers()
+        self._line = Line()
 
     @property
     def url(self) -> str:
@@ -122,22 +122,15 @@ class ApiServer:
         server = web.Server(self._handle, handler_cancellation=True)
         self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner,
-            self._host,
-            self._port,
-            ssl_context=self.authority.server_context(self._host),
-            reuse_address=True,
-        )
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        context = self.authority.server_context(self._host)
+        self._port = await self._line.listen(self._runner, self._host, port=self._port, tls=context)
 
     async def stop(self) -> None:
         """End all watches and connections."""
         self.state.store.close()
         await self.state.nodes.close()
         if self._runner is not None:
-            await self._callers.hang_up(self._runner)
+            await self._line.hang_up(self._runner)
             self._runner = None
 
     def write_kubeconfig(
@@ -170,7 +163,7 @@ class ApiServer:
         return path
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._callers.note(request)
+        self._line.note(request)
         try:
             return await self._answer(request)
         except Refusal as refusal:

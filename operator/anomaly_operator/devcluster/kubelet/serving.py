@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from anomaly_operator.devcluster.hanging_up import Callers
+from anomaly_operator.devcluster.hanging_up import Line
 from anomaly_operator.devcluster.kubelet.authorizing import Gate
 from anomaly_operator.devcluster.kubelet.certificates import self_signed
 from anomaly_operator.devcluster.kubelet.exposition import render_cadvisor, render_resource
@@ -31,7 +31,7 @@ class KubeletServer:
         self._pods = pods
         self._gate = Gate(context.view.client, node=context.settings.name)
         self._runner: web.AppRunner | None = None
-        self._callers = Callers()
+        self._line = Line()
         self._refreshing: asyncio.Task[None] | None = None
 
     async def start(self, port: int) -> int:
@@ -53,10 +53,8 @@ class KubeletServer:
         settings = self._context.settings
         ca_pem = self._context.view.client.access.ca_pem
         context = self_signed(settings.name, settings.address, client_ca_pem=ca_pem)
-        site = web.TCPSite(self._runner, settings.address, port, ssl_context=context)
-        await site.start()
+        self.port = await self._line.listen(self._runner, settings.address, port=port, tls=context)
         self._refreshing = asyncio.create_task(self.figures.run())
-        self.port = self._runner.addresses[0][1]
         return self.port
 
     async def stop(self) -> None:
@@ -66,11 +64,11 @@ class KubeletServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._refreshing
         if self._runner is not None:
-            await self._callers.hang_up(self._runner)
+            await self._line.hang_up(self._runner)
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._callers.note(request)
+        self._line.note(request)
         await self._gate.check(request)
         return await handler(request)
 
