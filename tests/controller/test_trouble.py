@@ -15,6 +15,8 @@ pytestmark = pytest.mark.e2e  # a process of its own each, a few seconds
 
 def test_watches_that_have_expired_are_begun_again(cluster: Cluster, operator: Operator):
     """After a compaction old versions cannot be watched from; changes are still seen."""
+    if cluster.api is None:
+        pytest.skip("a real API server compacts when it likes")
     cluster.apply(detector())
     made = eventually(cluster.stateful_set, what="a worker")
     cluster.api.compact()

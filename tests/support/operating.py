@@ -12,7 +12,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import yaml
 from anomaly_operator.adapters import kube
 from anomaly_operator.adapters.kube import Body, Kube
 from anomaly_operator.devcluster.apiserver.background import RunningApiServer, running_apiserver
+from tests.support.kube_apiserver import assets, running_kube_apiserver
 from tests.support.processes import eventually, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,15 +33,16 @@ SYSTEM = "anomaly-system"
 class Cluster:
     """An API server with the shipped base applied, and the admin's hand on it."""
 
-    api: RunningApiServer
+    kubeconfig: Path
     admin: Kube
     folder: Path
     operators: list[Operator] = field(default_factory=list)
+    api: RunningApiServer | None = None  # the stand-in itself, where it is one
 
     def kubectl(self, *arguments: str, check: bool = True) -> str:
         """Run the real kubectl as admin."""
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", str(self.api.kubeconfig), *arguments],
+            ["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -117,7 +119,7 @@ class Cluster:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         token = self.admin._call("POST", path, body=request)["status"]["token"]
-        config = yaml.safe_load(self.api.kubeconfig.read_text(encoding="utf-8"))
+        config = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
         config["users"][0]["user"] = {"token": token}
         file = self.folder / f"{account}.kubeconfig"
         file.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -164,11 +166,21 @@ class Operator:
 
 
 @contextmanager
-def running_cluster(folder: Path) -> Iterator[Cluster]:
-    """Run an API server with ``manifests/base`` and a tenant's namespace in it."""
-    with running_apiserver(folder / "api") as api:
-        admin = Kube.connect(str(api.kubeconfig))
-        cluster = Cluster(api, admin, folder)
+def running_cluster(folder: Path, *, stand_in: bool = False) -> Iterator[Cluster]:
+    """Run an API server with ``manifests/base`` and a tenant's namespace in it.
+
+    A real one where ``KUBEBUILDER_ASSETS`` names one, unless ``stand_in`` is wanted.
+    """
+    with ExitStack() as stack:
+        programs = None if stand_in else assets()
+        api = None
+        if programs is not None:
+            kubeconfig = stack.enter_context(running_kube_apiserver(programs, folder / "api"))
+        else:
+            api = stack.enter_context(running_apiserver(folder / "api"))
+            kubeconfig = api.kubeconfig
+        admin = Kube.connect(str(kubeconfig))
+        cluster = Cluster(kubeconfig, admin, folder, api=api)
         cluster.kubectl("apply", "-k", "manifests/base")
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
         try:
