@@ -307,8 +307,10 @@ def advance_rows(
             ref_off = math.copysign(max(abs(ref_off) - floor, 0.0), ref_off)
             ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + widen + edge + 1e-12
             ref = ref_off / ref_sigma
-            if abs(ref) < abs(z):
-                z = ref  # back where the series was before: the way home is no anomaly of its own
+            # Back where the series was before: the way home is no anomaly of its own.
+            near = max(abs(ref), ref * ref)
+            if near < abs(z):
+                z = math.copysign(near, z)
             single_z = abs(z) if side == 0 else z * side
             multi_z = judge_bands(c, z, ref, side, scores)
             worst = single_z
