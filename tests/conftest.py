@@ -1,7 +1,8 @@
-"""Keeps tests of one ``xdist_group`` on one worker.
+"""Begins with the longest tests, and keeps tests of one ``xdist_group`` on one worker.
 
-pytest-xdist 3.8 writes the group behind ``item._nodeid``, where pytest 9.2 no longer looks; without
-this each of two workers would start a whole cluster for itself.
+A demo that began last would have one of two workers wait for minutes. pytest-xdist 3.8 writes the
+group behind ``item._nodeid``, where pytest 9.2 no longer looks; without this each of two workers
+would start a whole cluster for itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import pytest
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the group where the scheduler reads it, unless it is there."""
+    """Put the longest first, and the group where the scheduler reads it, unless it is there."""
+    items.sort(key=lambda item: not {"e2e", "slow"} <= {mark.name for mark in item.iter_markers()})
     if not getattr(config.option, "loadgroup", False):
         return
     for item in items:
