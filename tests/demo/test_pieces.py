@@ -153,6 +153,15 @@ def test_without_a_terminal_all_is_said_in_plain_lines() -> None:
     ]
 
 
+def test_where_to_look_further_can_be_copied_line_by_line() -> None:
+    written = io.StringIO()
+    report = Report(Console(file=written, highlight=False))
+    report.pointers({f"export KUBECONFIG={'x' * 200}": "", "kubectl get andet": "how [they] are"})
+    _, exported, command, _ = written.getvalue().split("\n")[:4]
+    assert exported == f"  export KUBECONFIG={'x' * 200}"
+    assert command == "  kubectl get andet  # how [they] are"
+
+
 def test_every_workload_that_is_told_to_misbehave_is_there() -> None:
     deployments = [d for d in workloads.render_workloads() if d["kind"] == "Deployment"]
     names = {d["metadata"]["name"] for d in deployments}

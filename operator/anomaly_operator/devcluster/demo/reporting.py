@@ -154,11 +154,14 @@ class Report:
         )
 
     def pointers(self, lines: Mapping[str, str]) -> None:
-        """How to look further."""
-        width = max(map(len, lines)) + 2
-        self.console.print()
-        for title, text in lines.items():
-            self.console.print(f"  {title:<{width}}{text}", soft_wrap=True)
+        """How to look further: commands, and what each of them is for."""
+        width = max(len(command) for command, what in lines.items() if what) + 2
+        self.console.print("[bold]Look further, in another terminal:[/]")
+        for command, what in lines.items():
+            words = f"  {escape(command)}"
+            if what:
+                words += f"{'':<{width - len(command)}}[dim]# {escape(what)}[/]"
+            self.console.print(words, soft_wrap=True)
         self.console.print()
 
 

@@ -279,14 +279,18 @@ class _Demo:
 
     async def _point(self) -> None:
         pods = await self._client.list(PODS, OPERATOR_NAMESPACE)
-        kubectl = Path(sys.executable).parent / "kubectl"
-        program = kubectl if kubectl.exists() else "kubectl"
-        lines = {"Look further, in another terminal:": ""}
-        for words in ("get andet -o wide", "describe andet pods-live", "get events -A"):
-            lines[f"  kubectl {words}"] = f"{program} --kubeconfig {self._kubeconfig} {words}"
+        lines = {
+            # The kubectl that came along, and our own commands.
+            f"export PATH={Path(sys.executable).parent}:$PATH": "",
+            f"export KUBECONFIG={self._kubeconfig}": "",
+            "kubectl get andet -o wide": "how the detectors are",
+            "kubectl describe andet pods-live": "conditions, anomalies, Events",
+            "kubectl get events -A": "",
+            "anomaly get anomalies": "the newest, with why",
+        }
         for pod in pods["items"]:
             name, address = pod["metadata"]["name"], (pod.get("status") or {}).get("podIP")
-            lines[f"  {name}"] = f"curl http://{address}:8080/metrics"
+            lines[f"curl http://{address}:8080/metrics"] = name
         self._report.pointers(lines)
 
     async def _until(
