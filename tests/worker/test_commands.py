@@ -88,6 +88,27 @@ def test_a_score_is_chosen_as_it_is_and_shown_without_crossing_its_mark() -> Non
     assert not anomaly_rows(body, min_score=75)
 
 
+def test_one_row_is_one_line_and_its_sentence_stands_below(
+    worker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However narrow the terminal: nothing is folded into a column of three letters."""
+    monkeypatch.setenv("COLUMNS", "40")
+    done = CliRunner().invoke(get, ["anomalies", "--worker", worker_url, "--min-score", "80"])
+    head, row, sentence = done.output.splitlines()
+    assert head.split() == [
+        "TIME",
+        "DETECTOR",
+        "METRIC",
+        "ENTITY",
+        "SCORE",
+        "SEVERITY",
+        "ACTUAL",
+        "TYPICAL",
+    ]
+    assert row.index(" 90 ") == head.index("SCORE") - 1
+    assert sentence.startswith("    ")
+
+
 def test_a_worker_is_asked_for_all_it_has(worker_url: str) -> None:
     done = CliRunner().invoke(
         get, ["anomalies", "--worker", worker_url, "--min-score", "40", "-o", "json"]

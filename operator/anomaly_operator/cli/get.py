@@ -10,7 +10,8 @@ from typing import Any
 import click
 import httpx
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 from anomaly_operator.adapters.kube import ANOMALY_DETECTORS, Body, Kube
 from anomaly_operator.adapters.links import links_of
@@ -21,6 +22,7 @@ from anomaly_operator.worker.units import quantity
 
 _COLOURS = {"warning": "cyan", "minor": "yellow", "major": "dark_orange", "critical": "red"}
 _UNITS = {"memory_usage": "bytes", "network_in": "bytes/s", "network_out": "bytes/s"}
+_SENTENCES = ("WHY", "ABOUT", "LINKS")
 _TIMEOUT_S = 30.0
 
 
@@ -183,18 +185,35 @@ def _from_worker(url: str, *, min_score: float, limit: int) -> list[dict[str, An
 
 
 def _print(rows: Iterable[Mapping[str, Any]], *, nothing: str) -> None:
+    """One line a row, as kubectl's; sentences stand below, where they have room."""
     listed = list(rows)
     if not listed:
         click.echo(nothing)
         return
-    table = Table(box=None, pad_edge=False)
-    columns = list(dict.fromkeys(column for row in listed for column in row))
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    columns = [
+        column
+        for column in dict.fromkeys(column for row in listed for column in row)
+        if column not in _SENTENCES and any(str(row.get(column, "")) for row in listed)
+    ]
+    width = {
+        column: max(len(column), *(len(str(row.get(column, ""))) for row in listed))
+        for column in columns
+    }
+    console = Console(highlight=False)
+
+    def line(cells: Mapping[str, Any]) -> Text:
+        text = "  ".join(f"{cells.get(column, '')!s:<{width[column]}}" for column in columns)
+        return Text(text.rstrip(), style=_COLOURS.get(str(cells.get("SEVERITY", "")), ""))
+
+    console.print(line({column: column for column in columns}), soft_wrap=True)
     for row in listed:
-        cells = (str(row.get(column, "")) for column in columns)
-        table.add_row(*cells, style=_COLOURS.get(str(row.get("SEVERITY", ""))))
-    Console().print(table)
+        console.print(line(row), soft_wrap=True)
+        for column in _SENTENCES:
+            for sentence in str(row.get(column, "")).splitlines():
+                if console.is_terminal:
+                    console.print(Padding(Text(sentence), (0, 0, 0, 4)))
+                else:
+                    console.print(Text(f"    {sentence}"), soft_wrap=True)
 
 
 def _value(value: float | None, metric: str) -> str:
