@@ -23,9 +23,15 @@ SERVER = SERVE + "http.server.SimpleHTTPRequestHandler).serve_forever()"
 POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
 
 
-async def reasons(cluster: Workloads, name: str) -> set[str]:
-    events = await cluster.client.list(EVENTS, "default")
-    return {e["reason"] for e in events["items"] if e["involvedObject"]["name"] == name}
+async def told(cluster: Workloads, name: str, *wanted: str) -> None:
+    """Wait for Events about a pod: they are written beside its status, not before."""
+
+    async def look() -> bool:
+        events = await cluster.client.list(EVENTS, "default")
+        found = {e["reason"] for e in events["items"] if e["involvedObject"]["name"] == name}
+        return set(wanted) <= found
+
+    await until(f"events about {name}: {wanted}", look)
 
 
 def is_running(process: int) -> bool:
@@ -91,8 +97,7 @@ async def test_a_pods_life(tmp_path: Path) -> None:
             return not run.paths.folder.exists()
 
         await until("the pod's folder is gone, too", swept)
-        wanted = {"Scheduled", "Pulled", "Created", "Started", "Killing"}
-        assert wanted <= await reasons(cluster, "web")
+        await told(cluster, "web", "Scheduled", "Pulled", "Created", "Started", "Killing")
 
 
 async def test_ends_of_containers(tmp_path: Path) -> None:
@@ -140,7 +145,7 @@ async def test_ends_of_containers(tmp_path: Path) -> None:
 
         crashed = await await_pod(client, "crashing", backing_off)
         assert container_status(crashed)["lastState"]["terminated"]["exitCode"] == 3
-        assert "BackOff" in await reasons(cluster, "crashing")
+        await told(cluster, "crashing", "BackOff")
 
         def killed(found: dict[str, object]) -> bool:
             return container_status(found).get("restartCount", 0) >= 1
@@ -181,7 +186,7 @@ async def test_a_hanging_container_is_restarted_by_its_liveness_probe(tmp_path: 
             return container_status(found).get("restartCount", 0) >= 1
 
         await await_pod(cluster.client, "hanger", restarted)
-        assert {"Killing"} <= await reasons(cluster, "hanger")
+        await told(cluster, "hanger", "Killing")
 
 
 async def test_no_room_means_unschedulable_until_there_is(tmp_path: Path) -> None:
@@ -200,7 +205,7 @@ async def test_no_room_means_unschedulable_until_there_is(tmp_path: Path) -> Non
         condition = waiting["status"]["conditions"][0]
         assert (condition["type"], condition["status"]) == ("PodScheduled", "False")
         assert condition["reason"] == "Unschedulable"
-        assert "FailedScheduling" in await reasons(cluster, "second")
+        await told(cluster, "second", "FailedScheduling")
         await client.delete(PODS, "default", "first")
         await await_pod(client, "second", devclusters.is_ready)
 
