@@ -9,7 +9,7 @@ from anomaly_operator.engine.contract import Side
 from tests.engine.building import DAY, analysis, days, noise, run
 
 WEEKS = 4 * 7 * DAY
-MAJOR = 50.0
+MINOR, MAJOR = 25.0, 50.0
 
 
 def rhythm(buckets: int, *, seed: int = 1, weekend: float = 0.6) -> np.ndarray:
@@ -123,9 +123,25 @@ def test_variation_below_the_floor_is_never_anomalous() -> None:
     values = np.full(WEEKS, 1e9)
     values[-1] += 9e4  # below 0.01 % of the level
     assert late_scores(values, WEEKS - 1).max() < 3.0
-    values[-1] = 1e9 + 1e6
+    values[-1] = 1.3e9
     assert late_scores(values, WEEKS - 1).max() >= MAJOR
-    assert late_scores(values, WEEKS - 1, resolution=2e6).max() < 3.0
+    assert late_scores(values, WEEKS - 1, resolution=4e8).max() < 3.0
+
+
+def test_the_first_small_move_of_a_series_that_never_moved_is_no_alarm() -> None:
+    """A service that used 1000 MB for weeks has not failed when it uses 1010."""
+    values = np.full(WEEKS, 1e9)
+    values[-20:] = 1.01e9
+    assert late_scores(values, WEEKS - 20).max() < MINOR
+
+
+def test_a_new_constant_level_is_accepted_though_it_is_far_in_spreads() -> None:
+    """After 24 buckets and some; spreads of a constant series are nothing to stand still in."""
+    values = np.full(WEEKS, 1e9)
+    values[-100:] = 2e9
+    scores = late_scores(values, WEEKS - 100)
+    assert scores[:4].max() >= MAJOR
+    assert scores[60:].max() < MINOR
 
 
 def test_ten_samples_give_no_severe_score() -> None:

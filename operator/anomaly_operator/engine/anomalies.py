@@ -44,6 +44,8 @@ PRIOR_EVENTS = 2.0
 MEMORY = 8000.0  # buckets after which an event counts 1/e
 REST_FROM = 4.0  # -ln p that is worth the same at any time
 REST_SHARE = 0.3
+LOUDER = 0.3  # -ln p beyond it that is news while its event goes on ...
+TOLD = 8.0  # ... and has gone on for this many buckets
 REST_KEPT = 0.997
 
 
@@ -93,7 +95,8 @@ def learn_event(c: NDArray[np.float64], z: float, weight: float) -> None:
 @inlined
 def rested(c: NDArray[np.float64], surprise: float) -> float:
     """What a surprise is worth shortly after a larger one: its excess over REST_FROM shrinks."""
-    if surprise <= REST_FROM or surprise >= c[LAST_PEAK]:
+    alarm = c[LAST_PEAK] + (LOUDER if c[RUN] > TOLD else 0.0)
+    if surprise <= REST_FROM or surprise >= alarm:
         return surprise
     return REST_FROM + REST_SHARE * (surprise - REST_FROM)
 

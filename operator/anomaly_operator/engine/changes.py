@@ -61,6 +61,8 @@ SCALE_ODD = 1.4  # mean |z| from which the spread has changed
 OFF = 3.0  # spreads off the slow level that count as evidence
 STANDS = 3.0  # spreads the level may have moved since the evidence began
 STILL = 2.0  # mean spreads of movement about the recent level that count as standing still
+STANDS_SHARE = 0.1  # ... or share of the change itself, which is more where a series was constant
+STILL_SHARE = 0.03
 RECENT_RATE = 0.2
 REMEMBERED = 400.0  # buckets an old level is remembered for
 
@@ -88,7 +90,9 @@ def learn_shift(
     if before < 1.0:
         c[SHIFT_FROM] = off
     if abs(held) >= enough:
-        if abs(c[RECENT] - c[SHIFT_FROM]) < STANDS * sigma and c[RECENT_SIZE] < STILL * sigma:
+        size = abs(c[RECENT])
+        near = abs(c[RECENT] - c[SHIFT_FROM]) < max(STANDS * sigma, STANDS_SHARE * size)
+        if near and c[RECENT_SIZE] < max(STILL * sigma, STILL_SHARE * size):
             accept_level(c)
             return 2
         c[SHIFT] = 0.5 * held  # still on its way, as a leak is: ask again later

@@ -95,8 +95,8 @@ def learn_bands(
         if home:
             mean *= WASH
         c[BAND + b] = mean
-        if n < 2.0:
-            continue
+        if n < 2.0 or mean == 0.0:
+            continue  # a constant series says nothing of how far a band may stray
         spread = c[BAND_SPREAD + b]
         rate = weight / max(min(n + 4.0 * horizon, FORGET * horizon), 32.0)
         size = min(abs(mean), 3.0 * spread) / spread

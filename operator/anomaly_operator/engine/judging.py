@@ -54,6 +54,7 @@ from anomaly_operator.engine.layout import (
     LASTING_UP,
     LEVEL,
     LOGGED,
+    MOVES,
     OFFSET,
     OLD_LEFT,
     OLD_SHIFT,
@@ -128,7 +129,9 @@ LOUD_GAIN = 0.3  # of the usual step, for what an anomaly teaches the day's shap
 WIDEN_KEPT = 0.88  # of the extra spread, from bucket to bucket
 RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
 TOLD_FROM = -6.6  # ln p of three spreads
-VIEW_COST = 0.4  # -ln p two views that mostly agree cost, against one
+UNMOVED = 0.01  # of the level: spread of a series that was never seen to move ...
+MOVED = 20.0  # ... half of it after this many moves
+VIEW_COST = LN2  # -ln p that choosing between two views costs
 KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
 WEEKDAY_CLIP = 8.0  # ... and from the slow level, once the week is known
 
@@ -298,14 +301,15 @@ def advance_rows(
                 widen = max(widen, min(0.3 * math.log1p(gap), 3.0) * sigma0)
             edge = edge * by_clock + week_doubt
             sigma = math.sqrt(sigma0 * sigma0 * factor * factor + edge * edge + widen * widen)
-            sigma += 0.5 * floor + 1e-12
+            unmoved = UNMOVED * (1.0 if logged else abs(told)) / (1.0 + c[MOVES] / MOVED)
+            sigma += 0.5 * floor + unmoved + 1e-12
             off = math.copysign(max(abs(e) - floor, 0.0), e)
             tail = c[TAIL_UP] if e > 0.0 else c[TAIL_LOW]
             z = normal_score(off / sigma, max(tail, 1.0 / (1.0 + 0.5 * n)))
             z = min(max(z, -1e6), 1e6)
             ref_off = y - reference
             ref_off = math.copysign(max(abs(ref_off) - floor, 0.0), ref_off)
-            ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + widen + edge + 1e-12
+            ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + unmoved + widen + edge + 1e-12
             ref = ref_off / ref_sigma
             # Back where the series was before: the way home is no anomaly of its own.
             near = max(abs(ref), ref * ref)
@@ -405,7 +409,9 @@ def advance_rows(
                     learn_record(c, record[beside], beside, 0.0, weight)
                     learn_record(c, record[LASTING_UP], LASTING_UP, lasts_up, weight)
                     learn_record(c, record[LASTING_LOW], LASTING_LOW, lasts_low, weight)
-                learn_lasting(c, held, calm)
+                if abs(e) > floor:
+                    c[MOVES] += weight
+                    learn_lasting(c, held, calm)  # a constant series says nothing of its tails
                 if weight > 0.5:
                     recall(c, min(max(ref, -1e6), 1e6))
                 learn_rest(c, news)

@@ -95,7 +95,8 @@ LASTING_EXCESS = 117  # by how much, on average
 LASTING_SQUARE = 123  # and the mean square of that, in squares of the average
 NEWEST = 129  # + buckets ago: distance from the slow level, in its spreads
 VIEW_RUN = 137  # + view: odd buckets one after the other
-CORE = 141
+MOVES = 141  # buckets whose value was not just what was foreseen
+CORE = 142
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
