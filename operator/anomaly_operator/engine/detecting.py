@@ -349,7 +349,7 @@ class DetectorModel:
             held = self.held_bytes() + held_elsewhere
             if not limit.admits(held, more + KEY_BYTES):
                 return -1
-            self.state = self.state.grown(wanted)
+            self.state.grow(wanted)
         source = max(family, key=lambda r: (self.state.core[r, COUNT], -r)) if family else -1
         row = self.table.hold(key)
         if source >= 0:

@@ -149,12 +149,18 @@ class RowState:
         """Bytes one row takes."""
         return sum(array[:1].nbytes for array in self.arrays())
 
-    def grown(self, rows: int) -> RowState:
-        """Make room for ``rows``; what is there stays as it is."""
-        bigger = RowState.empty(rows, self.daily.shape[1], self.weekly.shape[1])
-        for old, new in zip(self.arrays(), bigger.arrays(), strict=True):
-            new[: len(old)] = old
-        return bigger
+    def grow(self, rows: int) -> None:
+        """Make room for ``rows``; what is there stays as it is.
+
+        Array by array, so that never more than one of them is there twice.
+        """
+        fresh = RowState.empty(1, self.daily.shape[1], self.weekly.shape[1])
+        for name in ("core", "daily", "daily_spread", "weekly", "surprise"):
+            old = getattr(self, name)
+            bigger = np.empty((rows, *old.shape[1:]), old.dtype)
+            bigger[: len(old)] = old
+            bigger[len(old) :] = getattr(fresh, name)
+            setattr(self, name, bigger)
 
     def clear(self, row: int) -> None:
         """Forget a row."""
