@@ -76,7 +76,7 @@ def test_the_demo_catches_what_really_goes_wrong_and_ends_by_itself(tmp_path: Pa
         assert process.wait(timeout=DONE_S) == 0, log_of(tmp_path)
     text = log_of(tmp_path)
     assert "pods-four-weeks: 100 %" in text
-    assert "basket (leaks 2 MiB a second): caught after" in text
+    assert "basket (leaks 8 MiB a second): caught after" in text
     assert "uploader (sends 25 times as much): caught after" in text
     assert not processes_of(tmp_path / "data")
 

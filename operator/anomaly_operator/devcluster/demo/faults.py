@@ -20,7 +20,7 @@ class Fault:
 
 
 FAULTS = (
-    Fault("leak", "basket", "memory_usage", "leaks 2 MiB a second"),
+    Fault("leak", "basket", "memory_usage", "leaks 8 MiB a second"),
     Fault("surge", "uploader", "network_out", "sends 25 times as much"),
 )
 

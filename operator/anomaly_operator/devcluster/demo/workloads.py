@@ -49,7 +49,7 @@ def render_workloads() -> list[JsonObject]:
             variables={
                 "SIZE_MB": "20",
                 "BREATH_MB": "1",
-                "LEAK_MB_S": "2",
+                "LEAK_MB_S": "8",
                 "LEAK_LIMIT_MB": "160",
             },
         ),
