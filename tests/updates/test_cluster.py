@@ -18,16 +18,17 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.jobs import rfc3339
 from tests.support.whole_cluster import SYSTEM, Body, WholeCluster, whole_cluster
+from tests.updates.ahead import begin, times_around, write_table
 from tests.updates.fields import DETECTOR, FIELDS, Field
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("updates"), pytest.mark.timeout(300)]
 
 NAME = "walked"
-PAST_S, FUTURE_S = 400, 1500
+PAST_S = 400
 PODS = tuple(f"{workload}-{number}" for workload in ("web", "db") for number in range(20))
 EVERY_S = 100  # each pod misbehaves so often, for two seconds; together, one every five seconds
 MIB = 2**20
@@ -36,19 +37,14 @@ LIVE = {field.name: field for field in FIELDS if not field.reopens}
 REOPENING = {field.name: field for field in FIELDS if field.reopens}
 
 
-def write_table(path: Path, now_s: int) -> None:
-    times = np.arange(now_s - PAST_S - 60, now_s + FUTURE_S)
-    lines = ["timestamp,metric,value,namespace,workload,pod,node"]
+def memory(now_s: int, times: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Quiet until now, and from then on each pod misbehaves in its turn."""
+    found = {}
     for number, pod in enumerate(PODS):
         values = 1e8 * (1 + np.random.default_rng(number).uniform(-0.02, 0.02, len(times)))
         since = times - now_s - 5 * (number % 20)
-        values = np.where((times >= now_s) & (since % EVERY_S < 2), 4e8, values)
-        workload = pod.partition("-")[0]
-        lines += [
-            f"{time_s},memory_usage,{value:.0f},shop,{workload},{pod},n1"
-            for time_s, value in zip(times.tolist(), values.tolist(), strict=True)
-        ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        found[pod] = np.where((times >= now_s) & (since % EVERY_S < 2), 4e8, values)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,31 +146,16 @@ def opened(cluster: WholeCluster, tmp_path_factory: pytest.TempPathFactory) -> W
     """The detector, opened and past its history."""
     now_s = int(time.time())
     table = tmp_path_factory.mktemp("table") / "table.csv"
-    write_table(table, now_s)
-    api = {"apiVersion": "anomaly-operator.dev/v1alpha1"}
-    source = {
-        **api,
-        "kind": "MetricSource",
-        "metadata": {"name": "future"},
-        "spec": {"type": "table", "table": {"path": str(table)}},
-    }
-    detector = {
-        **api,
-        "kind": "AnomalyDetector",
-        "metadata": {"name": NAME, "namespace": SYSTEM},
-        "spec": {
-            "target": {"kind": "Pod"},
-            "sourceRef": {"name": "future"},
-            "start": rfc3339(now_s - PAST_S),
-            "bucketSpan": "1s",
-            "frequency": "1s",
-            "queryDelay": "1s",
-            "partitionField": "namespace",
-            "detectors": [DETECTOR],
-            "analysisLimits": {"modelMemoryLimit": "32mb"},
-        },
-    }
-    cluster.apply(source, detector)
+    times = times_around(now_s, past_s=PAST_S)
+    write_table(table, times, memory(now_s, times))
+    begin(
+        cluster,
+        NAME,
+        table=table,
+        start_s=now_s - PAST_S,
+        partitionField="namespace",
+        detectors=[DETECTOR],
+    )
     walk = Walk(cluster)
     walk.settled()
     return walk

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.e2e.test_going_back import anomaly
-from tests.support.jobs import rfc3339
-from tests.support.whole_cluster import SYSTEM, Body, WholeCluster, whole_cluster
+from tests.support.whole_cluster import SYSTEM, WholeCluster, whole_cluster
+from tests.updates.ahead import begin, times_around, write_table
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("updates"), pytest.mark.timeout(300)]
 
 NAME = "shared"
 PODS = tuple(f"app{number}-0" for number in range(12))
-PAST_S, FUTURE_S = 120, 1500
+PAST_S = 120
 MIB = 2**20
-
-
-def write_table(path: Path, now_s: int) -> None:
-    """Seconds of twelve workloads, from the past into the future."""
-    times = np.arange(now_s - PAST_S - 60, now_s + FUTURE_S).tolist()
-    lines = ["timestamp,metric,value,namespace,workload,pod,node"]
-    for pod in PODS:
-        place = f"shop,{pod.partition('-')[0]},{pod},n1"
-        lines += [f"{time_s},memory_usage,{1e8 + time_s % 7:.0f},{place}" for time_s in times]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -40,35 +28,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeCluster]:
         running.kubectl("-n", SYSTEM, "rollout", "status", "deploy/anomaly-operator")
         now_s = int(time.time())
         table = tmp_path_factory.mktemp("table") / "table.csv"
-        write_table(table, now_s)
-        running.apply(*_bodies(table, now_s))
+        times = times_around(now_s, past_s=PAST_S)
+        write_table(table, times, dict.fromkeys(PODS, 1e8 + times % 7))
+        begin(
+            running,
+            NAME,
+            table=table,
+            start_s=now_s - PAST_S,
+            detectors=[{"metric": "memory_usage"}],
+        )
         yield running
-
-
-def _bodies(table: Path, now_s: int) -> tuple[Body, Body]:
-    api = {"apiVersion": "anomaly-operator.dev/v1alpha1"}
-    source = {
-        **api,
-        "kind": "MetricSource",
-        "metadata": {"name": "future"},
-        "spec": {"type": "table", "table": {"path": str(table)}},
-    }
-    detector = {
-        **api,
-        "kind": "AnomalyDetector",
-        "metadata": {"name": NAME, "namespace": SYSTEM},
-        "spec": {
-            "target": {"kind": "Pod"},
-            "sourceRef": {"name": "future"},
-            "start": rfc3339(now_s - PAST_S),
-            "bucketSpan": "1s",
-            "frequency": "1s",
-            "queryDelay": "1s",
-            "detectors": [{"metric": "memory_usage"}],
-            "analysisLimits": {"modelMemoryLimit": "32mb"},
-        },
-    }
-    return source, detector
 
 
 def sizes(cluster: WholeCluster) -> list[dict[str, Any]]:
@@ -90,13 +59,13 @@ def test_each_worker_has_its_part_of_the_series_and_of_the_memory(cluster: Whole
     half = int(limit.removesuffix("mb")) // 2  # another test may have raised it
     found = cluster.until("every series has one worker", shared)
     assert [each["modelBytesMemoryLimit"] for each in found] == [half * MIB] * 2
-    cluster.until(
-        "the sums",
-        lambda: (
-            cluster.status(NAME)["modelSizeStats"].get("modelBytesMemoryLimit") == 2 * half * MIB
-            and cluster.status(NAME)["seriesCount"] == len(PODS)
-        ),
-    )
+
+    def summed() -> bool:
+        status = cluster.status(NAME)
+        memory = (status.get("modelSizeStats") or {}).get("modelBytesMemoryLimit")
+        return memory == 2 * half * MIB and status.get("seriesCount") == len(PODS)
+
+    cluster.until("the sums", summed)
     assert cluster.status(NAME)["shardCount"] == 2
     asked = [
         pod["spec"]["containers"][0]["resources"]["requests"]["memory"]
@@ -128,8 +97,13 @@ def test_a_new_limit_reopens_both_with_their_parts(cluster: WholeCluster):
 def test_both_go_back_and_each_says_so(cluster: WholeCluster):
     """A worker without a snapshot of that id takes its newest one before it."""
     cluster.opened(NAME)
-    shards = cluster.status(NAME)["shards"]
-    newest = max(each["modelSnapshot"]["id"] for each in shards)
+
+    def stored() -> list[str] | None:
+        shards = cluster.status(NAME).get("shards") or []
+        found = [each["modelSnapshot"]["id"] for each in shards if each.get("modelSnapshot")]
+        return found if len(found) == 2 else None
+
+    newest = max(cluster.until("both have a snapshot", stored))
     told = anomaly(cluster, "snapshots", NAME, "revert", newest, "--delete-results")
     assert "worker 0: done: went back to snapshot " in told
     assert "worker 1: done: went back to snapshot " in told

@@ -5,8 +5,6 @@ The worker says what it follows, late, or wrongly, or not at all; the operator m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,26 +13,13 @@ from anomaly_operator.adapters import kube
 from anomaly_operator.api.job import JOB_FILE, digest_of
 from anomaly_operator.reconcile.following import JOB_DIGEST
 from tests.controller.test_operator import opened, patch, play_worker, report
-from tests.support.operating import SYSTEM, Cluster, Operator, detector, running_cluster
-from tests.support.operating import start_operator as started
+from tests.support.operating import SYSTEM, Cluster, Operator, detector, start_operator
 from tests.support.processes import eventually
 
 pytestmark = pytest.mark.e2e
 
 MIB = 2**20
 LIMIT = "spec.analysisLimits.modelMemoryLimit"
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """An API server with the shipped manifests applied."""
-    with running_cluster(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def operator(cluster: Cluster) -> Operator:
-    return started(cluster)
 
 
 def document(cluster: Cluster) -> str:
@@ -58,6 +43,21 @@ def pending(cluster: Cluster) -> dict[str, Any]:
 
 def settled(cluster: Cluster) -> None:
     eventually(lambda: pending(cluster).get("status") == "False", what="settled")
+
+
+def opened_and_followed(cluster: Cluster) -> None:
+    """Detector ``memory``, whose worker follows all there is."""
+    opened(cluster)
+    follows(cluster)
+    settled(cluster)
+
+
+def edited(cluster: Cluster) -> str:
+    """Edit what a worker follows; returns the document as it was before."""
+    before = document(cluster)
+    patch(cluster, description="what it is for")
+    eventually(lambda: document(cluster) != before, what="another document")
+    return before
 
 
 def list_of(*items: str) -> dict[str, Any]:
@@ -100,9 +100,7 @@ def test_an_edited_filter_is_pending_while_the_workers_document_is_stale(
 
 
 def test_a_pod_that_lags_is_touched_so_that_its_kubelet_looks(cluster: Cluster, operator: Operator):
-    opened(cluster)
-    follows(cluster)
-    settled(cluster)
+    opened_and_followed(cluster)
     (pod,) = cluster.admin.list(kube.PODS, namespace=SYSTEM).items
     assert JOB_DIGEST not in pod["metadata"]["annotations"]
     patch(cluster, description="what it is for")
@@ -122,9 +120,7 @@ def test_a_worker_that_reports_the_new_generation_before_it_ends_is_not_believed
     cluster: Cluster, operator: Operator
 ):
     """The pod still is the one that was started for the old limit."""
-    opened(cluster)
-    follows(cluster)
-    settled(cluster)
+    opened_and_followed(cluster)
     patch(cluster, analysisLimits={"modelMemoryLimit": "128mb"})
     eventually(lambda: pending(cluster).get("reason") == "Reopening", what="reopening")
     follows(cluster)
@@ -150,12 +146,8 @@ def test_a_document_that_the_worker_refuses_is_told_with_its_words(
     cluster: Cluster, operator: Operator
 ):
     """It goes on with the one before, and nothing says that the edit is followed."""
-    opened(cluster)
-    follows(cluster)
-    settled(cluster)
-    before = document(cluster)
-    patch(cluster, description="what it is for")
-    eventually(lambda: document(cluster) != before, what="another document")
+    opened_and_followed(cluster)
+    before = edited(cluster)
     report(
         cluster,
         appliedGeneration=1,
@@ -182,13 +174,11 @@ def test_a_document_that_the_worker_refuses_is_told_with_its_words(
 
 
 def test_a_document_that_the_worker_cannot_take_over_yet_is_pending_with_its_words(
-    cluster: Cluster, operator: Operator
+    cluster: Cluster,
 ):
-    opened(cluster)
-    follows(cluster)
-    settled(cluster)
-    before = document(cluster)
-    patch(cluster, description="what it is for")
+    start_operator(cluster, "--worker-status-interval-s=0.2")  # so often words alone are written
+    opened_and_followed(cluster)
+    before = edited(cluster)
     report(
         cluster,
         appliedGeneration=1,
@@ -204,7 +194,7 @@ def test_a_document_that_the_worker_cannot_take_over_yet_is_pending_with_its_wor
 
 
 def test_a_limit_below_use_is_refused_by_the_api_server_with_both_figures(cluster: Cluster):
-    started(cluster, "--worker-status-interval-s=0.2")
+    start_operator(cluster, "--worker-status-interval-s=0.2")
     opened(cluster)
     follows(cluster, modelSizeStats={"modelBytes": 20 * MIB + 1})
     eventually(lambda: cluster.status().get("modelSizeStats"), what="the sum is known")
@@ -230,14 +220,12 @@ def test_a_limit_below_use_that_came_past_the_api_server_is_refused_by_the_opera
     cluster: Cluster, operator: Operator
 ):
     """While the operator is away nobody sums up, and the API server cannot know."""
-    opened(cluster)
-    follows(cluster)
-    settled(cluster)
+    opened_and_followed(cluster)
     before = document(cluster)
     operator.kill()
     follows(cluster, modelSizeStats={"modelBytes": 20 * MIB})
     patch(cluster, analysisLimits={"modelMemoryLimit": "11mb"})
-    started(cluster)
+    start_operator(cluster)
     stalled = eventually(lambda: cluster.condition("Stalled"), what="stalled")
     assert stalled["reason"] == "LimitBelowUse"
     assert stalled["message"] == (
@@ -248,7 +236,7 @@ def test_a_limit_below_use_that_came_past_the_api_server_is_refused_by_the_opera
 
 
 def test_a_limit_above_the_operators_maximum_stalls_with_both_figures(cluster: Cluster):
-    started(cluster, "--maximum-model-memory-limit=96Mi")
+    start_operator(cluster, "--maximum-model-memory-limit=96Mi")
     opened(cluster)
     patch(cluster, analysisLimits={"modelMemoryLimit": "97mb"})
     stalled = eventually(lambda: cluster.condition("Stalled"), what="stalled")
