@@ -138,7 +138,6 @@ class Server:
 
 def speaks_of(case: Case | Update, causes: list[Cause]) -> bool:
     """Whether the server named the case's field with the case's message."""
-    return any(
-        cause.field == case.server_field and case.server_message in cause.message
-        for cause in causes
-    )
+    field = case.path if case.field is None else case.field
+    message = (case.message or "") if case.server is None else case.server
+    return any(cause.field == field and message in cause.message for cause in causes)

@@ -40,16 +40,6 @@ class Case:
     server: str | None = None  # None: as ``message``
     field: str | None = None  # None: as ``path``
 
-    @property
-    def server_message(self) -> str:
-        """What the API server's message must hold."""
-        return self.message or "" if self.server is None else self.server
-
-    @property
-    def server_field(self) -> str:
-        """The field that the API server must name."""
-        return self.path if self.field is None else self.field
-
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -63,16 +53,6 @@ class Update:
     server: str | None = None
     field: str | None = None
     model_bytes: int | None = None  # of the stored status
-
-    @property
-    def server_message(self) -> str:
-        """What the API server's message must hold."""
-        return self.message or "" if self.server is None else self.server
-
-    @property
-    def server_field(self) -> str:
-        """The field that the API server must name."""
-        return self.path if self.field is None else self.field
 
 
 def _document(kind: str, spec: Mapping[str, Any], *, namespaced: bool = True) -> dict[str, Any]:

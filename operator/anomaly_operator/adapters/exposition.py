@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from anomaly_operator.adapters.results_rows import entity_of, plotted
+from anomaly_operator.api.v1alpha1.status import SEVERITY_FROM
 from anomaly_operator.engine.contract import Block, Columns, DetectorSettings, Floats, SeriesKey
 from anomaly_operator.engine.together import is_over_events
 from anomaly_operator.ports import Advance, Figures
@@ -36,7 +37,6 @@ DEFAULT_SERIES_LIMIT = 20_000  # series of one worker shown; five samples each a
 _STALE_BUCKETS = 3  # without a new bucket for so long, the last scores say nothing any more
 _STATES = ("opening", "backfill", "live", "suspended")
 _MEMORY_STATES = ("ok", "soft_limit", "hard_limit")
-_SEVERITIES = ("warning", "minor", "major", "critical")
 
 _Family = GaugeMetricFamily | CounterMetricFamily
 
@@ -289,7 +289,7 @@ class Exposition(Collector):
             yield counter
         state = {each: float(each == figures.state) for each in _STATES}
         memory = {each: float(each == figures.memory_status) for each in _MEMORY_STATES}
-        records = {each: figures.records.get(each, 0) for each in _SEVERITIES}
+        records: dict[str, float] = {each: figures.records.get(each, 0) for each in SEVERITY_FROM}
         enumerations: tuple[tuple[type[_Family], str, str, str, Mapping[str, float]], ...] = (
             (GaugeMetricFamily, "state", "state", "What the worker does: 1 for the one.", state),
             (

@@ -246,8 +246,7 @@ def category_rows(categories: Sequence[Category], job_id: str, shard: int, field
             "job_id": job_id,
             "shard": shard,
             "category_id": each.category_id,
-            "partition_field_name": field if each.partition else None,
-            "partition_field_value": each.partition or None,
+            **_partition(field, each.partition),
             "definition": each.template,
             "terms": each.terms,
             "regex": each.regex,
@@ -269,8 +268,7 @@ def categorizer_statistics(standings: Sequence[Standing], field: str) -> Row:
         "failed_category_count": sum(each.failed for each in standings),
         "partitions": [
             {
-                "partition_field_name": field if each.partition else None,
-                "partition_field_value": each.partition or None,
+                **_partition(field, each.partition),
                 "categorization_status": each.status,
                 "categorized_doc_count": each.categorized,
                 "total_category_count": each.total,
@@ -282,6 +280,14 @@ def categorizer_statistics(standings: Sequence[Standing], field: str) -> Row:
             }
             for each in standings
         ],
+    }
+
+
+def _partition(field: str, value: str) -> Row:
+    """Columns that say which partition's categories; empty where all have the same."""
+    return {
+        "partition_field_name": field if value else None,
+        "partition_field_value": value or None,
     }
 
 

@@ -52,11 +52,20 @@ def _shard() -> list[Column[Any]]:
     ]
 
 
+def _shard_in_bucket() -> list[Column[Any]]:
+    """Begin a key of what each worker tells of one bucket."""
+    return [*_shard(), Column("timestamp", BigInteger, primary_key=True)]
+
+
+def _partition() -> list[Column[Any]]:
+    """Which partition, in Elastic's words."""
+    return [Column("partition_field_name", Text), Column("partition_field_value", Text)]
+
+
 def _entity() -> list[Column[Any]]:
     """Whose result it is, in Elastic's words."""
     return [
-        Column("partition_field_name", Text),
-        Column("partition_field_value", Text),
+        *_partition(),
         Column("by_field_name", Text),
         Column("by_field_value", Text),
     ]
@@ -92,8 +101,7 @@ records = Table(
 buckets = Table(
     "buckets",
     metadata,
-    *_shard(),
-    Column("timestamp", BigInteger, primary_key=True),
+    *_shard_in_bucket(),
     Column("partition_field_value", Text, primary_key=True),
     Column("bucket_span", Float, nullable=False),
     Column("anomaly_score", Float, nullable=False),
@@ -108,8 +116,7 @@ buckets = Table(
 influencers = Table(
     "influencers",
     metadata,
-    *_shard(),
-    Column("timestamp", BigInteger, primary_key=True),
+    *_shard_in_bucket(),
     Column("influencer_field_name", Text, primary_key=True),
     Column("influencer_field_value", Text, primary_key=True),
     Column("bucket_span", Float, nullable=False),
@@ -183,8 +190,7 @@ categories = Table(
     metadata,
     *_shard(),
     Column("category_id", Integer, primary_key=True),
-    Column("partition_field_name", Text),
-    Column("partition_field_value", Text),
+    *_partition(),
     Column("definition", Text, nullable=False),
     Column("terms", Text, nullable=False),
     Column("regex", Text, nullable=False),

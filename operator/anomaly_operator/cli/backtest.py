@@ -12,6 +12,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from anomaly_operator.adapters.sources.table_problems import time_of
+from anomaly_operator.api.v1alpha1.status import SEVERITY_FROM
 from anomaly_operator.devtools import backtest
 from anomaly_operator.devtools.backtest_manifest import load_detector
 from anomaly_operator.devtools.backtest_summary import show
@@ -47,7 +48,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
     "--alert-at",
-    default=75.0,
+    default=SEVERITY_FROM["critical"],
     type=click.FloatRange(0, 100),
     help="Score from which the summary counts an alert.",
 )

@@ -20,6 +20,7 @@ from anomaly_operator.adapters.sources.table_problems import TableError
 from anomaly_operator.adapters.sources.table_reading import Table
 from anomaly_operator.adapters.sources.time_partitions import Rows, TimePartitions
 from anomaly_operator.api.v1alpha1.anomalydetector import AnomalyDetectorSpec
+from anomaly_operator.api.v1alpha1.status import SEVERITY_FROM
 from anomaly_operator.devtools.backtest_results import ResultsFile, Shape, needs_quotes
 from anomaly_operator.devtools.backtest_summary import Summary
 from anomaly_operator.engine.bucketing import Bucketing, BucketingSettings, SampleCounts
@@ -54,7 +55,7 @@ class Request:
     to_s: float = np.inf
     time_zone: str = "UTC"
     counters: frozenset[str] = frozenset()
-    alert_at: float = 75.0
+    alert_at: float = SEVERITY_FROM["critical"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from anomaly_operator.api.v1alpha1.status import shown_score
+from anomaly_operator.api.v1alpha1.status import SEVERITY_FROM, severity_of, shown_score
 from anomaly_operator.engine.bucketing import SampleCounts
 from anomaly_operator.engine.contract import Outcome, Record, SeriesKey
 
-SEVERITIES = (("critical", 75.0), ("major", 50.0), ("minor", 25.0), ("warning", 3.0))
 SHOWN = 10  # entities and alerts; the file has them all
+CELLS = ("score", "metric", "entity", "what")
 APART_BUCKETS = 2  # records this near are one alert: Alertmanager would not send another
 
 
@@ -88,11 +88,6 @@ class Summary:
         )
 
 
-def severity_of(score: float) -> str:
-    """Name of a score's severity; empty below a warning."""
-    return next((name for name, least in SEVERITIES if score >= least), "")
-
-
 def show(summary: Summary, console: Console, metrics: Mapping[int, str]) -> None:
     """Print the summary; no line is broken that is not to be."""
     console.print(rendered(summary, metrics), soft_wrap=False)
@@ -102,7 +97,7 @@ def rendered(summary: Summary, metrics: Mapping[int, str]) -> RenderableType:
     """Put the summary into words and tables."""
     counts = summary.samples
     time = f"{written(summary.first_s)} to {written(summary.last_s)}"
-    found = ", ".join(f"{summary.records.get(name, 0)} {name}" for name, _ in SEVERITIES)
+    found = ", ".join(f"{summary.records.get(name, 0)} {name}" for name in reversed(SEVERITY_FROM))
     lines = [
         f"{summary.rows} rows, {summary.series} series, {summary.buckets} buckets from {time}",
         f"records: {found}",
@@ -126,35 +121,32 @@ def rendered(summary: Summary, metrics: Mapping[int, str]) -> RenderableType:
     return Group(*parts)
 
 
+def cells(record: Record, metrics: Mapping[int, str]) -> tuple[str, ...]:
+    """What both tables say of a record, in the order of CELLS."""
+    return (
+        str(shown_score(record.initial_record_score)),
+        metrics[record.detector_index],
+        entity(record.series),
+        record.summary,
+    )
+
+
 def alerts_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
     """Alerts that would have fired, the worst of them, in order of time."""
     title = f"Would have fired ({min(SHOWN, summary.alerts)} of {summary.alerts})"
-    table = columns(title, "from", "until", "score", "metric", "entity", "what")
+    table = columns(title, "from", "until", *CELLS)
     for alert in sorted(summary.top, key=lambda one: one.start_s):
-        record = alert.worst
-        table.add_row(
-            written(alert.start_s),
-            written(alert.end_s),
-            str(shown_score(record.initial_record_score)),
-            metrics[record.detector_index],
-            entity(record.series),
-            record.summary,
-        )
+        times = (written(alert.start_s), written(alert.end_s))
+        table.add_row(*times, *cells(alert.worst, metrics))
     return table
 
 
 def entities_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
     """Entities with the highest scores."""
-    table = columns("Worst entities", "at", "score", "metric", "entity", "what")
+    table = columns("Worst entities", "at", *CELLS)
     worst = nlargest(SHOWN, summary.worst.values(), key=lambda one: one.initial_record_score)
     for record in worst:
-        table.add_row(
-            written(record.timestamp_s),
-            str(shown_score(record.initial_record_score)),
-            metrics[record.detector_index],
-            entity(record.series),
-            record.summary,
-        )
+        table.add_row(written(record.timestamp_s), *cells(record, metrics))
     return table
 
 
