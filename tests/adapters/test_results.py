@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -347,6 +349,37 @@ def test_a_worker_of_the_predecessor_that_comes_back_takes_nothing(
     assert ask(successor, "records").total == 1
 
 
+def test_a_worker_of_the_predecessor_that_still_runs_writes_no_more(
+    generations: Callable[..., Store],
+) -> None:
+    """It may have minutes left to end in, and its connection is open."""
+    first = generations("one", 100.0)
+    first.write(an_advance(900.0, records=(a_record(900.0),)))
+    successor = generations("three", 200.0)
+    assert ask(successor, "records").total == 0
+    successor.write(an_advance(900.0))
+    with pytest.raises(StoreUnavailable, match="belong to detector three"):
+        first.write(an_advance(1800.0, records=(a_record(1800.0),)))
+    assert ask(successor, "records").total == 0
+
+
+def test_a_shard_that_goes_back_leaves_the_others_results(
+    generations: Callable[..., Store],
+) -> None:
+    """They may have gone back already and have written these anew."""
+    here, there = (generations("one", 100.0, shard=shard) for shard in (0, 1))
+    for number, each in enumerate((here, there)):
+        name = f"cart-{number}"
+        record = replace(a_record(900.0), series=replace(CART, member=name), labels={"pod": name})
+        each.write(an_advance(900.0, records=(record,)))
+    assert ask(here, "records").total == 2
+    assert here.delete_results(from_s=0.0) > 0
+    (kept,) = ask(here, "records").documents
+    assert kept["pod"] == "cart-1"
+    assert there.delete_results(from_s=0.0) > 0
+    assert ask(there, "records").total == 0
+
+
 def a_note(user: str) -> dict[str, Any]:
     """What a person has to say."""
     return {
@@ -416,6 +449,24 @@ def test_an_older_store_is_brought_up_to_date(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_a_store_of_before_rows_had_a_shard_is_gone_on_with(tmp_path: Path) -> None:
+    """What is in it is anybody's: the detector had one worker, or the others delete it too."""
+    path = tmp_path / "r.db"
+    store = ResultsStore(str(path), job_id="j/j", shard=0, now_s=lambda: 0.0)
+    store.write(an_advance(900.0, records=(a_record(900.0),)))
+    store.close()
+    with closing(sqlite3.connect(path)) as old:
+        for table in ("records", "model_plots", "muted", "annotations"):
+            old.execute(f"ALTER TABLE {table} DROP COLUMN shard")
+        old.execute("UPDATE schema_version SET version = 3")
+        old.commit()
+    store.write(an_advance(1800.0, records=(a_record(1800.0),)))
+    assert ask(store, "records").total == 2
+    assert store.delete_results(from_s=0.0) > 0
+    assert ask(store, "records").total == 0
+    store.close()
+
+
 def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'r.db'}")
     steps = (*results_schema.MIGRATIONS, lambda _: None)
@@ -423,6 +474,6 @@ def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
         results_schema.migrate(connection, steps)
     engine.dispose()
     store = ResultsStore(str(tmp_path / "r.db"), job_id="j/j", shard=0, now_s=lambda: 0.0)
-    with pytest.raises(StoreUnavailable, match="schema version 4 is newer than this worker's 3"):
+    with pytest.raises(StoreUnavailable, match="schema version 5 is newer than this worker's 4"):
         store.write(an_advance(900.0))
     store.close()

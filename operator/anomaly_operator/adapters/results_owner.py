@@ -3,7 +3,8 @@
 On a volume of its own a detector's results end with it. In a database that detectors share they
 outlive it, and a detector that is created anew under the name would have its predecessor's
 anomalies. So the first of its workers to come takes the name over and deletes what was there; what
-people wrote stays. A worker of the predecessor that still runs finds the name taken.
+people wrote stays. A worker of the predecessor that still runs finds the name taken, whatever it
+does next.
 """
 
 from __future__ import annotations
@@ -40,10 +41,7 @@ def take_over(connection: Connection, job_id: str, owner: Owner) -> bool:
     if known.detector_uid == owner.uid:
         return False
     if known.created > mine["created"]:
-        raise StoreUnavailable(
-            f"results of {job_id} belong to detector {known.detector_uid}, which was created later "
-            f"than {owner.uid}; this worker writes no more"
-        )
+        raise _taken(job_id, known.detector_uid, owner)
     for table in results_schema.metadata.sorted_tables:
         if "job_id" not in table.c or table is owners:
             continue
@@ -53,3 +51,19 @@ def take_over(connection: Connection, job_id: str, owner: Owner) -> bool:
         connection.execute(delete(table).where(condition))
     connection.execute(update(owners).where(owners.c.job_id == job_id).values(**mine))
     return True
+
+
+def hold(connection: Connection, job_id: str, owner: Owner) -> None:
+    """Keep the name until the transaction ends. Raises StoreUnavailable where it was taken over."""
+    owners = results_schema.owners
+    query = select(owners.c.detector_uid).where(owners.c.job_id == job_id)
+    uid = connection.execute(query.with_for_update(read=True)).scalar()
+    if uid not in {None, owner.uid}:
+        raise _taken(job_id, uid, owner)
+
+
+def _taken(job_id: str, uid: str, owner: Owner) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"results of {job_id} belong to detector {uid}, which was created later than {owner.uid}; "
+        "this worker writes no more"
+    )

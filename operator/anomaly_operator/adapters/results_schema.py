@@ -35,12 +35,13 @@ metadata = MetaData()
 
 
 def _series_in_bucket() -> list[Column[Any]]:
-    """Key of what is told of one series in one bucket."""
+    """Key of what is told of one series in one bucket, and who told it."""
     return [
         Column("job_id", Text, primary_key=True),
         Column("timestamp", BigInteger, primary_key=True),
         Column("detector_index", Integer, primary_key=True),
         Column("series", Text, primary_key=True),
+        Column("shard", Integer),
     ]
 
 
@@ -143,6 +144,7 @@ job_annotations = Table(
     metadata,
     Column("job_id", Text, primary_key=True),
     Column("annotation_id", Text, primary_key=True),
+    Column("shard", Integer),  # none where a person wrote it
     Column("timestamp", BigInteger, nullable=False),
     Column("end_timestamp", BigInteger, nullable=False),
     Column("annotation", Text, nullable=False),
@@ -223,7 +225,18 @@ def _create_owners(connection: Connection) -> None:
     owners.create(connection, checkfirst=True)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create_everything, _create_categories, _create_owners)
+def _add_shards(connection: Connection) -> None:
+    for table in (records, model_plots, muted, job_annotations):
+        if all(column["name"] != "shard" for column in inspect(connection).get_columns(table.name)):
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN shard INTEGER"))
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _create_everything,
+    _create_categories,
+    _create_owners,
+    _add_shards,
+)
 """Step i brings a store from version i to i + 1. Steps are added at the end and never edited. The
 first makes every table as it is now, so a step after it must leave alone what is there already."""
 

@@ -35,7 +35,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from anomaly_operator.adapters import results_rows, results_schema
-from anomaly_operator.adapters.results_owner import Owner, take_over
+from anomaly_operator.adapters.results_owner import Owner, hold, take_over
 from anomaly_operator.adapters.results_rows import Row, milliseconds
 from anomaly_operator.adapters.salvaging import is_damage, salvage, set_aside
 from anomaly_operator.engine.categorizing import Category, Standing
@@ -53,7 +53,6 @@ _BY_BUCKET = (
     results_schema.model_plots,
     results_schema.muted,
 )
-_SHARDED = frozenset({"buckets", "influencers"})
 
 
 class ResultsStore:
@@ -103,8 +102,9 @@ class ResultsStore:
         notes = results_rows.annotation_rows(advance, job_id, self._now_s())
         with self._transaction() as connection:
             for table, some in rows.items():
-                _upsert(connection, table, some)
-            _upsert(connection, results_schema.job_annotations, notes, keep=("create_time",))
+                _upsert(connection, table, self._signed(some))
+            annotations = results_schema.job_annotations
+            _upsert(connection, annotations, self._signed(notes), keep=("create_time",))
             table = results_schema.records
             for rescore in advance.outcome.rescores:
                 connection.execute(
@@ -187,7 +187,8 @@ class ResultsStore:
     def delete_results(self, *, before_s: float | None = None, from_s: float | None = None) -> int:
         """Delete results older than ``before_s`` or starting at ``from_s``; returns how many.
 
-        Annotations that people made stay; so do the statistics of the job.
+        Annotations that people made stay; so do the statistics of the job, and what other shards
+        wrote: each goes back, and cleans up, at a time of its own.
         """
         deleted = 0
         with self._transaction() as connection:
@@ -197,9 +198,9 @@ class ResultsStore:
                     outside.append(table.c.timestamp < milliseconds(before_s))
                 if from_s is not None:
                     outside.append(table.c.timestamp >= milliseconds(from_s))
-                condition = and_(table.c.job_id == self._job_id, or_(false(), *outside))
-                if table.name in _SHARDED:
-                    condition = and_(condition, table.c.shard == self._shard)
+                # Rows of before each had a shard are anybody's.
+                own = or_(table.c.shard == self._shard, table.c.shard.is_(None))
+                condition = and_(table.c.job_id == self._job_id, own, or_(false(), *outside))
                 if table is results_schema.job_annotations:
                     condition = and_(condition, table.c.create_username == results_rows.SYSTEM_USER)
                 deleted += connection.execute(delete(table).where(condition)).rowcount
@@ -233,7 +234,13 @@ class ResultsStore:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self._translated(), self._opened().begin() as connection:
+            if self._owner is not None:
+                hold(connection, self._job_id, self._owner)
             yield connection
+
+    def _signed(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows that say which shard wrote them, for when it goes back."""
+        return [{**row, "shard": self._shard} for row in rows]
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
