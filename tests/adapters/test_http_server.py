@@ -12,6 +12,7 @@ import pytest
 from anomaly_operator.adapters.exposition import Exposition
 from anomaly_operator.adapters.http_server import HttpServer
 from anomaly_operator.adapters.results_store import ResultsStore
+from anomaly_operator.ports import SnapshotInfo
 from tests.adapters.test_exposition import advance_of
 from tests.support.ports_conformance import a_record, an_advance
 
@@ -85,6 +86,16 @@ def test_results_are_filtered_sorted_and_paged(served: Served) -> None:
         ("/../../etc/passwd", 404),
         ("/api/v1/records?min_score=high", 400),
         ("/api/v1/records?sort=colour", 400),
+        ("/api/v1/records?sort=influencers", 400),
+        ("/api/v1/records?order=backwards", 400),
+        ("/api/v1/records?start=inf", 400),
+        ("/api/v1/records?end=nan", 400),
+        ("/api/v1/records?end=1e300", 400),
+        ("/api/v1/records?limit=-inf", 400),
+        ("/api/v1/records?detector_index=99999999999999999999", 400),
+        ("/api/v1/records?labels={}", 400),
+        ("/api/v1/records?job_id=other/memory", 400),
+        ("/api/v1/snapshots?retain=perhaps", 400),
     ],
 )
 def test_wrong_requests_are_told_what_would_be_right(
@@ -93,6 +104,14 @@ def test_wrong_requests_are_told_what_would_be_right(
     answer = served.get(path)
     assert answer.status_code == status
     assert answer.json()["error"]
+
+
+def test_yes_and_no_are_asked_for_in_words(served: Served) -> None:
+    kept = [SnapshotInfo("1", 900.0, 1, retain=True), SnapshotInfo("2", 1800.0, 1)]
+    served.store.keep_snapshots(kept)
+    for word, ids in (("true", ["1"]), ("false", ["2"])):
+        answer = served.get(f"/api/v1/snapshots?retain={word}").json()
+        assert [each["snapshot_id"] for each in answer["snapshots"]] == ids
 
 
 def test_a_client_that_says_nothing_holds_nobody_up(served: Served) -> None:

@@ -6,6 +6,7 @@ reader now and then. Nothing here changes state, and no path or header of a requ
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 _REQUEST_TIMEOUT_S = 10.0  # a client that says nothing must not hold a thread
 _API = "/api/v1/"
 _JOB = "job"
+_LARGEST = 1e15  # later than any time, and in milliseconds still an integer of a database
 _PARAMETERS = frozenset({"start", "end", "min_score", "entity", "sort", "order", "offset", "limit"})
 
 Probe = Callable[[], str]
@@ -157,16 +159,21 @@ class _Handler(BaseHTTPRequestHandler):
 def parsed_query(kind: str, parameters: Mapping[str, list[str]]) -> Query:
     """Read a query string: known words, and any column of the kind as a filter.
 
-    Raises ValueError where a number is none.
+    Raises BadQuery where a word is not what it should be.
     """
     last = {name: values[-1] for name, values in parameters.items()}
 
     def number(name: str) -> float | None:
-        try:
-            return float(last[name]) if name in last else None
-        except ValueError:
-            raise BadQuery(f"{name}={last[name]}: is not a number") from None
+        if name not in last:
+            return None
+        with contextlib.suppress(ValueError):
+            found = float(last[name])
+            if abs(found) <= _LARGEST:
+                return found
+        raise BadQuery(f"{name}={last[name]}: is not a number of at most {_LARGEST:g}")
 
+    if last.get("order", "desc") not in {"asc", "desc"}:
+        raise BadQuery(f"order={last['order']}: is neither asc nor desc")
     return Query(
         kind=kind,
         start_s=number("start"),

@@ -6,11 +6,23 @@ api.md with the total beside them, so that a reader knows what it has not seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, asc, desc, func, or_, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    asc,
+    desc,
+    func,
+    or_,
+    select,
+)
 
 from anomaly_operator.adapters import results_schema
 from anomaly_operator.adapters.results_store import ResultsStore
@@ -97,26 +109,49 @@ def _conditions(table: Table, query: Query, *, score: str | None) -> Iterable[Co
         if columns:
             yield or_(*(column == query.entity for column in columns))
     for name, value in query.filters.items():
-        if name not in table.c or name == "job_id":
-            raise BadQuery(
-                f"filter {name!r}: {query.kind} have {', '.join(column.name for column in table.c)}"
-            )
-        column = table.c[name]
+        comparable = _comparable(table)
+        if name not in comparable or name == "job_id":
+            raise BadQuery(f"filter {name!r}: {query.kind} have {', '.join(comparable)}")
+        column = comparable[name]
         try:
-            yield column == column.type.python_type(value)
-        except (TypeError, ValueError) as error:
+            yield column == _VALUES[column.type.python_type](value)
+        except (KeyError, ValueError) as error:
             raise BadQuery(f"filter {name!r}: {value!r} is no {column.type}") from error
 
 
 def _order(table: Table, query: Query) -> list[Any]:
     name = query.sort or ("timestamp" if "timestamp" in table.c else "num_matches")
-    if name not in table.c:
-        raise BadQuery(
-            f"sort {name!r}: {query.kind} have {', '.join(column.name for column in table.c)}"
-        )
+    comparable = _comparable(table)
+    if name not in comparable:
+        raise BadQuery(f"sort {name!r}: {query.kind} have {', '.join(comparable)}")
     direction = desc if query.descending else asc
     # The key after it, so that pages neither repeat nor skip rows of equal value.
-    return [direction(table.c[name]), *(asc(column) for column in table.primary_key)]
+    return [direction(comparable[name]), *(asc(column) for column in table.primary_key)]
+
+
+def _comparable(table: Table) -> dict[str, Column[Any]]:
+    """Columns to sort and filter by: those that readers see, and that a database can compare."""
+    return {
+        str(column.name): column
+        for column in table.c
+        if column.name not in _HIDDEN and not isinstance(column.type, JSON)
+    }
+
+
+def _integer(text: str) -> int:
+    """Read an integer; ValueError beyond what a database holds in one."""
+    found = int(text)
+    if abs(found) >= 2**63:
+        raise ValueError(text)
+    return found
+
+
+_VALUES: Mapping[type, Callable[[str], Any]] = {
+    str: str,
+    int: _integer,
+    float: float,
+    bool: lambda text: {"true": True, "false": False}[text.lower()],
+}
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
