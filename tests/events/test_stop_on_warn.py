@@ -15,9 +15,11 @@ import pytest
 
 from anomaly_operator.adapters.sources.events import CATALOGUE
 from anomaly_operator.engine.categorizing import ENOUGH
+from anomaly_operator.engine.contract import Annotation, SeriesKey
 from anomaly_operator.engine.together import JointEngine
 from anomaly_operator.ports import MetricInfo, ReadRequest, SampleKind, Samples
 from anomaly_operator.worker.assembly import translator
+from anomaly_operator.worker.gathering import is_warning
 from anomaly_operator.worker.parts import EngineFactory
 from tests.events.test_categorizing import OTHERS, words
 from tests.support.jobs import START_S, job_json
@@ -177,3 +179,12 @@ def test_the_change_of_the_status_is_one_annotation_and_one_event(*, stop: bool)
         if one.reason == "CategorizationStatusChanged"
     ]
     assert [(one.message, one.warning) for one in told] == [(text, True)]
+
+
+@pytest.mark.parametrize(("status", "is_one"), [("warn", True), ("ok", False)])
+def test_only_a_turn_to_warn_is_a_warning_whatever_the_partition_is_called(
+    status: str, *, is_one: bool
+):
+    text = f"categorization status changed to {status} for app changed to warn"
+    series = SeriesKey("changed to warn", "")
+    assert is_warning(Annotation(0.0, 900.0, "any", 0, series, text)) is is_one

@@ -34,7 +34,8 @@ _STALENESS_S = 300.0  # Prometheus' own look-back: a counter older than this giv
 _STALE_STEPS = 5
 _RETIRE_S, _RETIRE_BUCKETS = 7200.0, 10  # silence after which a series leaves the blocks
 
-CATEGORIZATION_STATUS_CHANGE = "categorization_status_change"  # event of an annotation
+_STATUS_CHANGE = "categorization_status_change"  # event of an annotation
+_TURNED_TO = "categorization status changed to"
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -155,7 +156,7 @@ class Gathering:
             Annotation(
                 timestamp_s=start_s,
                 end_timestamp_s=end_s,
-                event=CATEGORIZATION_STATUS_CHANGE,
+                event=_STATUS_CHANGE,
                 detector_index=self._first_events,
                 series=SeriesKey(standing.partition, ""),
                 text=self._words(standing),
@@ -166,7 +167,7 @@ class Gathering:
     def _words(self, standing: Standing) -> str:
         field = self._detectors[self._first_events].partition_field
         where = f" for {field} {standing.partition}" if standing.partition else ""
-        text = f"categorization status changed to {standing.status}{where}"
+        text = f"{_TURNED_TO} {standing.status}{where}"
         if standing.sign:
             text += f" after {standing.categorized} messages: {standing.sign}"
         if standing.stopped:
@@ -288,6 +289,11 @@ class Gathering:
 
 
 _REMEMBERED = 500_000  # label sets whose shard is remembered; pods come and go for months
+
+
+def is_warning(note: Annotation) -> bool:
+    """Whether a note says that categorisation has become of no use."""
+    return note.text.startswith(f"{_TURNED_TO} warn")
 
 
 def allowed(scope: Scope, labels: Mapping[str, str]) -> bool:

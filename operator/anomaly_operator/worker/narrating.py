@@ -13,6 +13,7 @@ from anomaly_operator.api.v1alpha1.status import shown_score
 from anomaly_operator.engine.contract import Annotation, DetectorSettings
 from anomaly_operator.ports import Announcement, Announcer, MetricInfo
 from anomaly_operator.worker.episodes import EpisodeKey, EpisodeStep, Step
+from anomaly_operator.worker.gathering import is_warning
 from anomaly_operator.worker.job_settings import JobSettings
 from anomaly_operator.worker.units import quantity
 
@@ -58,7 +59,7 @@ class Narrator:
                 f"note/{note.event}/{note.series.partition}/{note.timestamp_s:.0f}",
                 "CategorizationStatusChanged",
                 note.text,
-                warning=" to warn" in note.text,
+                warning=is_warning(note),
             )
 
     def tell(self, key: str, reason: str, message: str, *, warning: bool) -> None:

@@ -61,8 +61,9 @@ def revert(parts: Parts, now: Restored, settings: JobSettings) -> Restored:
 
 def _keep_what_was_found(now: Restored, target: Restored) -> None:
     """Keep the status's words about the results that stay: newest anomalies and counts of them."""
-    for name in ("recent", "tallies", "records_total"):
-        setattr(target.state, name, getattr(now.state, name))
+    target.state.recent = now.state.recent
+    target.state.tallies = now.state.tallies
+    target.state.records_total = now.state.records_total
 
 
 def _dealt_with(given: Restored, wish: Revert, told: dict[str, Any]) -> Restored:
