@@ -106,26 +106,47 @@ def _revert(kube: Kube, name: str, namespace: str, *, wish: Revert, wait_s: floa
     if body["spec"].get("suspend"):
         click.echo("it is closed; it goes back when it is opened")
         return
+    if wait_s:
+        _wait(kube, name, namespace, wish=wish, wait_s=wait_s)
+
+
+def _wait(kube: Kube, name: str, namespace: str, *, wish: Revert, wait_s: float) -> None:
+    """Tell what each worker says of a wish. Raises ClickException where one refuses, or none says.
+
+    An API server that is away for a moment is no answer: the wish is with it already.
+    """
     deadline_s = time.monotonic() + wait_s
     told: dict[int, RevertStatus] = {}
-    while time.monotonic() < deadline_s:
-        status = AnomalyDetectorStatus.parse(_detector(kube, name, namespace).get("status") or {})
+    shards, away = 1, ""
+    while len(told) < shards and time.monotonic() < deadline_s:
+        try:
+            body = _detector(kube, name, namespace)
+        except KubeError as error:
+            away = f"; the API server: {error}"
+            time.sleep(_LOOK_S)
+            continue
+        away = ""
+        status = AnomalyDetectorStatus.parse(body.get("status") or {})
+        shards = status.shard_count or 1
         for shard in status.shards:
             found = shard.revert
             if found is None or found.request_id != wish.request_id or shard.shard in told:
                 continue
             told[shard.shard] = found
             click.echo(f"worker {shard.shard}: {found.outcome}: {found.message}")
-        if told and len(told) >= (status.shard_count or 1):
-            break
-        time.sleep(_LOOK_S)
+        if len(told) < shards:
+            time.sleep(_LOOK_S)
+    silent = ", ".join(str(number) for number in range(shards) if number not in told)
+    if silent:
+        click.echo(
+            f"worker {silent} has not said within {wait_s:g} s what became of it; it is not "
+            f"forgotten: look at the conditions of {namespace}/{name}{away}",
+            err=True,
+        )
     if any(each.outcome == "refused" for each in told.values()):
         raise click.ClickException("refused; nothing was changed there")
-    if wait_s and not told:
-        raise click.ClickException(
-            f"no worker has said within {wait_s:g} s what became of it; it is not forgotten: "
-            f"look at the conditions of {namespace}/{name}"
-        )
+    if silent:
+        raise click.exceptions.Exit(1)
 
 
 def _detector(kube: Kube, name: str, namespace: str) -> Body:
