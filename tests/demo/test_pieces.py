@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from dataclasses import replace
@@ -12,7 +13,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from anomaly_operator.devcluster.demo import faults, history, installing, statuses, workloads
+from anomaly_operator.devcluster.demo import (
+    faults,
+    history,
+    installing,
+    records,
+    running,
+    statuses,
+    workloads,
+)
 from anomaly_operator.devcluster.demo.reporting import Anomaly, Report
 
 POD = history.Entity(
@@ -151,6 +160,24 @@ def test_without_a_terminal_all_is_said_in_plain_lines() -> None:
             "(4x higher; score 90)"
         ),
     ]
+
+
+def test_a_worker_that_does_not_answer_is_named_and_ends_nothing() -> None:
+    """Killed on a bad day, or without an address yet."""
+    labels = {"anomaly-operator.dev/detector": "pods-live"}
+    pods = [
+        {"metadata": {"name": "killed", "labels": labels}, "status": {"podIP": "127.99.99.99"}},
+        {"metadata": {"name": "young", "labels": labels}},
+        {"metadata": {"name": "operator"}},
+    ]
+    assert asyncio.run(records.of_workers(pods, ["pods-live"])) == ([], ["killed", "young"])
+
+
+def test_a_detector_that_somebody_deletes_is_named() -> None:
+    found = {"pods-live": DETECTOR}
+    assert running.those(found, ["pods-live"]) == [DETECTOR]
+    with pytest.raises(running.DemoFailed, match="AnomalyDetector nodes-live: deleted"):
+        running.those(found, ["pods-live", "nodes-live"])
 
 
 def test_where_to_look_further_can_be_copied_line_by_line() -> None:

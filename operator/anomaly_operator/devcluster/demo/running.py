@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,7 +32,6 @@ from anomaly_operator.devcluster.demo.detectors import (
 from anomaly_operator.devcluster.demo.faults import FAULTS, Verdict
 from anomaly_operator.devcluster.demo.reporting import Anomaly, Report
 from anomaly_operator.errors import AnomalyOperatorError
-from anomaly_operator.reconcile.naming import DETECTOR_NAME
 
 # Beside its models a worker holds numpy, scipy and compiled kernels.
 WORKER_OVERHEAD = "640Mi"
@@ -128,8 +127,7 @@ class _Demo:
         await installing.apply(self._client, render_live())
 
         async def all_live() -> bool:
-            detectors = await self._detectors()
-            return all(statuses.buckets(detectors[name]) for name in LIVE_DETECTORS)
+            return all(map(statuses.buckets, those(await self._detectors(), LIVE_DETECTORS)))
 
         await self._until("the live detectors judge", all_live, within_s=START_S)
         self._report.say(
@@ -177,10 +175,12 @@ class _Demo:
                 if problem not in told:
                     told.add(problem)
                     self._report.say(problem)
-            shares = {n: statuses.backfill_percent(detectors[n]) for n in HISTORY_DETECTORS}
-            for name, percent in shares.items():
+            shares = [
+                statuses.backfill_percent(each) for each in those(detectors, HISTORY_DETECTORS)
+            ]
+            for name, percent in zip(HISTORY_DETECTORS, shares, strict=True):
                 self._report.progress(name, percent)
-            return all(percent >= 99.9 for percent in shares.values())
+            return all(percent >= 99.9 for percent in shares)
 
         try:
             await self._until("four weeks are analysed", all_analysed, within_s=BACKFILL_S)
@@ -202,8 +202,7 @@ class _Demo:
         )
 
         async def warm() -> bool:
-            detectors = await self._detectors()
-            least = min(statuses.buckets(detectors[name]) for name in LIVE_DETECTORS)
+            least = min(map(statuses.buckets, those(await self._detectors(), LIVE_DETECTORS)))
             done = min(least, WARM_BUCKETS)
             words = f"{done} of {WARM_BUCKETS} buckets"
             self._report.progress("learning live", 100.0 * done / WARM_BUCKETS, words=words)
@@ -262,11 +261,10 @@ class _Demo:
 
     async def _records(self, detectors: Collection[str]) -> list[Anomaly]:
         """Ask detectors' workers for all that they found; a status has only the newest of it."""
-        found = []
-        for pod in (await self._client.list(PODS, OPERATOR_NAMESPACE))["items"]:
-            name = str((pod["metadata"].get("labels") or {}).get(DETECTOR_NAME))
-            if name in detectors:
-                found += await records.found_by(pod["status"]["podIP"], detector=name)
+        pods = await self._client.list(PODS, OPERATOR_NAMESPACE)
+        found, silent = await records.of_workers(pods["items"], detectors)
+        for name in silent:
+            self._report.say(f"worker {name} does not answer now; what it found is left out here")
         return found
 
     async def _detectors(self) -> dict[str, JsonObject]:
@@ -301,6 +299,14 @@ class _Demo:
             if time.monotonic() > deadline_s:
                 raise DemoFailed(f"not within {within_s:.0f} s: {what}; see {self._folder}")
             await asyncio.sleep(LOOK_S / 2)
+
+
+def those(detectors: Mapping[str, JsonObject], names: Sequence[str]) -> list[JsonObject]:
+    """Detectors of these names; raises DemoFailed where somebody has deleted one meanwhile."""
+    gone = [name for name in names if name not in detectors]
+    if gone:
+        raise DemoFailed(f"AnomalyDetector {', '.join(gone)}: deleted while the demo needs it")
+    return [detectors[name] for name in names]
 
 
 def _quickened(document: JsonObject) -> JsonObject:
