@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from click.testing import CliRunner
+from rich.console import Console
 
 from anomaly_operator.cli.backtest import command
+from anomaly_operator.devtools.backtest_summary import Summary, show
 from tests.backtest import data
+from tests.support.ports_conformance import a_record
 
 ANOMALY = Path(sys.executable).with_name("anomaly")
 
@@ -75,3 +80,15 @@ def test_options_are_checked(tmp_path: Path) -> None:
         result = CliRunner().invoke(command, [*base, *more])
         assert result.exit_code == 2
         assert words in result.output
+
+
+def test_names_in_the_summary_are_words_and_no_markup() -> None:
+    """A disk may be called [red], and a label's value is whatever somebody exported."""
+    record = a_record(900.0)
+    record = replace(record, series=replace(record.series, member="sda[red]\x1b[2J"))
+    written = io.StringIO()
+    summary = Summary(alert_at=75.0, span_s=900.0, first_s=0.0, last_s=900.0)
+    summary.worst[0, record.series] = record
+    show(summary, Console(file=written, width=200), {0: "disk[/]"})
+    assert "disk[/]" in written.getvalue()
+    assert r"sda[red]\x1b[2J" in written.getvalue()

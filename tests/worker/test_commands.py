@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -17,7 +19,7 @@ from anomaly_operator.cli.get import anomaly_rows, detector_row
 from anomaly_operator.cli.get import command as get
 from anomaly_operator.cli.snapshots import command as snapshots
 from anomaly_operator.cli.snapshots import revert_body
-from anomaly_operator.ports import SnapshotInfo
+from anomaly_operator.ports import Advance, SnapshotInfo
 from tests.support.ports_conformance import a_record, an_advance
 
 DETECTOR = {
@@ -47,12 +49,12 @@ DETECTOR = {
 }
 
 
-@pytest.fixture
-def worker_url(tmp_path: Path) -> Iterator[str]:
-    store = ResultsStore(str(tmp_path / "r.db"), job_id="shop/memory", shard=0, now_s=lambda: 0.0)
-    for number in range(3):
-        time_s = 900.0 * number
-        store.write(an_advance(time_s, records=(a_record(time_s, score=30.0 + 30 * number),)))
+@contextmanager
+def served(folder: Path, *advances: Advance) -> Iterator[str]:
+    """A worker's read API over some results and a snapshot."""
+    store = ResultsStore(str(folder / "r.db"), job_id="shop/memory", shard=0, now_s=lambda: 0.0)
+    for advance in advances:
+        store.write(advance)
     store.keep_snapshots([SnapshotInfo("1800", 1800.0, 3 * 2**20, description="after backfill")])
     server = HttpServer(
         ("127.0.0.1", 0), collectors=(), store=store, live=lambda: "", ready=lambda: ""
@@ -60,6 +62,14 @@ def worker_url(tmp_path: Path) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.port}"
     server.close()
     store.close()
+
+
+@pytest.fixture
+def worker_url(tmp_path: Path) -> Iterator[str]:
+    found = [(900.0 * number, 30.0 + 30 * number) for number in range(3)]
+    advances = [an_advance(t, records=(a_record(t, score=score),)) for t, score in found]
+    with served(tmp_path, *advances) as url:
+        yield url
 
 
 def test_a_detector_is_one_line() -> None:
@@ -86,6 +96,18 @@ def test_a_score_is_chosen_as_it_is_and_shown_without_crossing_its_mark() -> Non
     (row,) = anomaly_rows(body, min_score=74.5)
     assert (row["SCORE"], row["SEVERITY"]) == ("74", "major")
     assert not anomaly_rows(body, min_score=75)
+
+
+def test_what_others_wrote_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    """Whoever may create an Event or a detector writes words that an administrator will see."""
+    entity, summary = "Back-off\x1b[2J\x07 [red]", "4x\x1b]0;title\x07 higher\u202e"
+    record = replace(a_record(900.0), labels={"pod": entity}, summary=summary)
+    record = replace(record, explanation=replace(record.explanation, sentence="a\x9b1mb"))
+    with served(tmp_path, an_advance(900.0, records=(record,))) as url:
+        shown = CliRunner().invoke(get, ["anomalies", "--worker", url]).output
+    assert not {each for each in shown if not each.isprintable()} - {"\n"}
+    assert r"Back-off\x1b[2J\x07 [red]" in shown
+    assert r"a\x9b1mb" in shown
 
 
 def test_one_row_is_one_line_and_its_sentence_stands_below(

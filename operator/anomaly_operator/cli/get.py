@@ -15,6 +15,7 @@ from rich.text import Text
 
 from anomaly_operator.adapters.kube import ANOMALY_DETECTORS, Body, Kube
 from anomaly_operator.adapters.links import links_of
+from anomaly_operator.adapters.terminal import printable
 from anomaly_operator.api.v1alpha1.anomalydetector import AnomalyDetectorSpec
 from anomaly_operator.api.v1alpha1.status import severity_of, shown_score
 from anomaly_operator.errors import SourceUnavailable, SpecError
@@ -193,27 +194,30 @@ def _print(rows: Iterable[Mapping[str, Any]], *, nothing: str) -> None:
     columns = [
         column
         for column in dict.fromkeys(column for row in listed for column in row)
-        if column not in _SENTENCES and any(str(row.get(column, "")) for row in listed)
+        if column not in _SENTENCES and any(_cell(row, column) for row in listed)
     ]
     width = {
-        column: max(len(column), *(len(str(row.get(column, ""))) for row in listed))
-        for column in columns
+        column: max(len(column), *(len(_cell(row, column)) for row in listed)) for column in columns
     }
     console = Console(highlight=False)
 
     def line(cells: Mapping[str, Any]) -> Text:
-        text = "  ".join(f"{cells.get(column, '')!s:<{width[column]}}" for column in columns)
+        text = "  ".join(f"{_cell(cells, column):<{width[column]}}" for column in columns)
         return Text(text.rstrip(), style=_COLOURS.get(str(cells.get("SEVERITY", "")), ""))
 
     console.print(line({column: column for column in columns}), soft_wrap=True)
     for row in listed:
         console.print(line(row), soft_wrap=True)
         for column in _SENTENCES:
-            for sentence in str(row.get(column, "")).splitlines():
+            for sentence in map(printable, str(row.get(column, "")).splitlines()):
                 if console.is_terminal:
                     console.print(Padding(Text(sentence), (0, 0, 0, 4)))
                 else:
                     console.print(Text(f"    {sentence}"), soft_wrap=True)
+
+
+def _cell(row: Mapping[str, Any], column: str) -> str:
+    return printable(str(row.get(column, "")))
 
 
 def _value(value: float | None, metric: str) -> str:

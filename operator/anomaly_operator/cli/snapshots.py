@@ -16,8 +16,10 @@ import httpx
 import orjson
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from anomaly_operator.adapters.kube import ANOMALY_DETECTORS, Body, Kube, KubeError
+from anomaly_operator.adapters.terminal import printable
 from anomaly_operator.api.group import GROUP
 from anomaly_operator.api.job import Revert
 from anomaly_operator.api.v1alpha1.status import (
@@ -86,7 +88,7 @@ def command(
     for column in ("SHARD", "ID", "LEARNT UNTIL", "SIZE", "DESCRIPTION"):
         table.add_column(column)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table)
 
 
@@ -133,7 +135,7 @@ def _wait(kube: Kube, name: str, namespace: str, *, wish: Revert, wait_s: float)
             if found is None or found.request_id != wish.request_id or shard.shard in told:
                 continue
             told[shard.shard] = found
-            click.echo(f"worker {shard.shard}: {found.outcome}: {found.message}")
+            click.echo(f"worker {shard.shard}: {found.outcome}: {printable(found.message)}")
         if len(told) < shards:
             time.sleep(_LOOK_S)
     silent = ", ".join(str(number) for number in range(shards) if number not in told)

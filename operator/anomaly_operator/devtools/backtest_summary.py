@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from anomaly_operator.adapters.terminal import printable
 from anomaly_operator.api.v1alpha1.status import SEVERITY_FROM, severity_of, shown_score
 from anomaly_operator.engine.bucketing import SampleCounts
 from anomaly_operator.engine.contract import Outcome, Record, SeriesKey
@@ -121,14 +122,15 @@ def rendered(summary: Summary, metrics: Mapping[int, str]) -> RenderableType:
     return Group(*parts)
 
 
-def cells(record: Record, metrics: Mapping[int, str]) -> tuple[str, ...]:
-    """What both tables say of a record, in the order of CELLS."""
-    return (
+def cells(record: Record, metrics: Mapping[int, str]) -> tuple[Text, ...]:
+    """What both tables say of a record, in the order of CELLS; names are words, and no markup."""
+    words = (
         str(shown_score(record.initial_record_score)),
         metrics[record.detector_index],
         entity(record.series),
         record.summary,
     )
+    return tuple(Text(printable(each)) for each in words)
 
 
 def alerts_table(summary: Summary, metrics: Mapping[int, str]) -> Table:
