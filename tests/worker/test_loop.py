@@ -14,7 +14,7 @@ from anomaly_operator.errors import SourceUnavailable
 from anomaly_operator.ports import Advance, Samples
 from anomaly_operator.worker.gathering import Share
 from anomaly_operator.worker.loop import Ending
-from tests.support.jobs import START_S, job_json
+from tests.support.jobs import START_S, job_json, rfc3339
 from tests.worker.conftest import SPAN_S, Rig
 
 DAY_S = 86400.0
@@ -341,6 +341,23 @@ def test_of_several_workers_each_has_an_equal_part_of_the_memory_limit(rig: Rig)
     assert rig.status["modelSizeStats"]["modelBytesMemoryLimit"] == 25 * 2**20
 
 
+def test_of_a_past_without_samples_there_are_no_results(rig: Rig):
+    """A start long before anything was measured fills no volume; a later gap is a gap."""
+    gap = range(100, 104)
+
+    def value(_metric: str, _pod: str, times: np.ndarray) -> np.ndarray:
+        bucket = np.floor((times - START_S) / SPAN_S)
+        return np.where((bucket < 0) | np.isin(bucket, gap), np.nan, 1e8)
+
+    rig.source.value = value
+    rig.job = job_json(spec={"start": rfc3339(START_S - 1000 * DAY_S)})
+    rig.run_until(rig.clock.now + 2 * SPAN_S)
+    stored = sorted(time_s for time_s, _ in rig.store.buckets)
+    assert rig.status["backfill"]["percent"] == 100.0
+    assert START_S - 7 * DAY_S < stored[0] <= START_S, "but for what was read with the first sample"
+    assert set(np.diff(stored)) == {SPAN_S}
+
+
 def test_series_of_other_shards_and_namespaces_are_dropped(make_rig: Callable[..., Rig]):
     """Two shards together have every series once; a worker shows nothing outside its namespaces."""
     seen = []
@@ -370,6 +387,9 @@ def test_empty_answers_are_buckets_without_data(rig: Rig):
         value=np.empty(0),
     )
     rig.run_until(rig.clock.now + 1)
-    assert len(rig.store.buckets) == 287
     assert rig.status["dataCounts"]["gapCount"] == 287
+    assert rig.store.buckets == {}, "there was nothing to have results of"
+    rig.run_until(rig.clock.now + 2 * SPAN_S)
+    assert rig.status["dataCounts"]["gapCount"] == 289
+    assert len(rig.store.buckets) == 2, "from now on somebody looks, and sees nothing"
     assert rig.store.records == {}

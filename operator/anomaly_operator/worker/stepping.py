@@ -127,7 +127,9 @@ class Stepper:
         self._tell(advance)
         if live:
             self.narrator.tell_notes(notes)
-        self.delivery.offer(advance)
+        # What of the past lies before the first sample is nobody's result, and may be centuries.
+        if live or self.state.caught_up or counts.accepted > 0:
+            self.delivery.offer(advance)
         for sink in self.parts.sinks:
             sink.write(advance)
         logger.debug("bucket closed", extra={"end_s": end_s, "records": len(outcome.records)})
