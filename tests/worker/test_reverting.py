@@ -114,6 +114,18 @@ def test_a_snapshot_that_is_not_there_changes_nothing_and_the_status_says_so(set
     assert "Reverted" not in settled.recorder.reasons(), "the operator tells of the refusal"
 
 
+def test_a_wish_before_there_is_any_snapshot_is_refused_in_words(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """Whoever writes the annotation by hand may name anything, a path too."""
+    rig = make_rig(days=1.0)
+    rig.job = wish("../../etc/passwd", delete=True)
+    rig.run_until(rig.clock.now + 1)
+    assert told(rig)["message"] == (
+        "snapshot ../../etc/passwd: there is none of that name, nor any other"
+    )
+
+
 def test_a_torn_snapshot_is_not_gone_back_to(settled: Rig) -> None:
     kept = settled.kept  # type: ignore[attr-defined]
     settled.snapshots.torn.add(kept.snapshot_id)

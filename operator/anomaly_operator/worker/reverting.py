@@ -88,8 +88,9 @@ def _target(
         before = [one for one in stored if one.timestamp_s <= int(wanted)]
         info = max(before, key=lambda one: one.timestamp_s, default=None)
     if info is None:
-        known = ", ".join(one.snapshot_id for one in reversed(stored)) or "there is none at all"
-        raise SnapshotRejected(f"snapshot {wanted}: there is none of that name; there are: {known}")
+        known = ", ".join(one.snapshot_id for one in reversed(stored))
+        others = f"; there are: {known}" if known else ", nor any other"
+        raise SnapshotRejected(f"snapshot {wanted}: there is none of that name{others}")
     return restore(parts, info, fallback=settings), f"snapshot {info.snapshot_id}"
 
 
