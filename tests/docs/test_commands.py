@@ -6,18 +6,43 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+from anomaly_operator.adapters.kube import Kube
+from anomaly_operator.cli.main import main
+from tests.api.asking import Server
+from tests.api.cases import detector
+from tests.support.either_apiserver import either_apiserver
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
-_BLOCK = re.compile(r"^```sh\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+DECISIONS = ROOT / "docs" / "decisions"  # what was so when it was decided
+PAGES = sorted(
+    page
+    for page in (
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "benchmarks" / "README.md",
+    )
+    if page.parent != DECISIONS
+)
+_BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`(make|anomaly) ([a-z][a-z-]*)[^`]*`")
 
 # Run here as they stand, from the repository's root.
 RUN_HERE = (
     "anomaly validate manifests/samples/pods-memory.yaml manifests/samples/filter-batch.yaml",
+)
+# Run here against an API server with the detector that the pages speak of.
+RUN_ON_A_CLUSTER = (
+    "kubectl get andet -n shop",
+    "kubectl get andet shop-memory -n shop -o yaml",
+    "anomaly get anomalies shop-memory -n shop",
+    "anomaly snapshots shop-memory -n shop",
 )
 # Run elsewhere, because they take a while or need a cluster: which test, and words it must contain.
 RUN_ELSEWHERE = {
@@ -30,18 +55,51 @@ RUN_ELSEWHERE = {
         "tests/backtest",
         "--input",
     ),
+    "anomaly snapshots shop-memory revert 1732233600 -n shop --delete-results": (
+        "tests/e2e/test_going_back.py",
+        '"--delete-results"',
+    ),
+    "curl 'http://127.0.0.1:8080/api/v1/records?min_score=50&limit=20'": (
+        "tests/adapters/test_http_server.py",
+        "/api/v1/records?min_score=10&sort=record_score&limit=1",
+    ),
+    "anomaly get anomalies --worker http://127.0.0.1:8080": (
+        "tests/worker/test_commands.py",
+        '["anomalies", "--worker", worker_url]',
+    ),
+}
+NOT_RUN = {
+    "kubectl -n anomaly-system port-forward pod/andet-pods-memory-5f0c6b1e-0 8080": (
+        "kubectl's own, and a stream of a kubelet's, which the stand-in has not"
+    ),
 }
 
 
 def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
-        for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
-            for line in block.splitlines():
-                command = line.split(" #")[0].strip()
-                if command and not command.startswith("#"):
-                    found.append((page.name, command))
+        for kind, block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+            lines = block.splitlines()
+            if kind == "console":  # what is not typed is what comes back
+                lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+            typed = (line.split(" #")[0].strip() for line in lines)
+            found += [(page.name, line) for line in typed if line and not line.startswith("#")]
     return found
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An API server with the detector of the spec's page in it."""
+    with either_apiserver(tmp_path_factory.mktemp("api")) as path:
+        server = Server(path)
+        server.install()
+        server.close()
+        kube = Kube.connect(str(path))
+        shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+        kube.apply(shop, field_manager="a-user")
+        kube.create(detector() | {"metadata": {"name": "shop-memory", "namespace": "shop"}})
+        kube.close()
+        yield path
 
 
 def text_of(place: str) -> str:
@@ -51,21 +109,39 @@ def text_of(place: str) -> str:
 
 
 def test_pages_have_commands():
-    assert len(commands()) >= len(RUN_HERE) + len(RUN_ELSEWHERE)
+    known = {*RUN_HERE, *RUN_ON_A_CLUSTER, *RUN_ELSEWHERE, *NOT_RUN}
+    assert known == {command for _, command in commands()}
 
 
 @pytest.mark.parametrize(("page", "command"), commands(), ids=lambda value: value)
-def test_every_command_is_run_by_a_test(page: str, command: str):
-    if command in RUN_HERE:
+def test_every_command_is_run_by_a_test(page: str, command: str, request: pytest.FixtureRequest):
+    if command in {*RUN_HERE, *RUN_ON_A_CLUSTER}:
         program, *arguments = shlex.split(command)
+        if command in RUN_ON_A_CLUSTER:
+            arguments.append(f"--kubeconfig={request.getfixturevalue('kubeconfig')}")
         done = subprocess.run(
             [BIN / program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return
+    if command in NOT_RUN:
+        pytest.skip(NOT_RUN[command])
     assert command in RUN_ELSEWHERE, f"{page}: no test runs {command!r}"
     place, words = RUN_ELSEWHERE[command]
     assert words in text_of(place), f"{place} no longer runs {command!r}"
+
+
+def test_what_sentences_name_is_there():
+    """Targets of make, and commands of ours."""
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    there = {"make": set(targets), "anomaly": set(main.list_commands(click.Context(main)))}
+    wrong = [
+        f"{page.relative_to(ROOT)}: {program} {word}"
+        for page in PAGES
+        for program, word in _INLINE.findall(page.read_text(encoding="utf-8"))
+        if word not in there[program]
+    ]
+    assert wrong == []
 
 
 def links(page: Path) -> list[str]:
@@ -75,7 +151,7 @@ def links(page: Path) -> list[str]:
 
 
 def test_links_between_pages_lead_somewhere():
-    pages = {*PAGES, *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"}
+    pages = {*PAGES, *DECISIONS.glob("*.md")}
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in sorted(pages)
