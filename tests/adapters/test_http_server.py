@@ -106,6 +106,13 @@ def test_wrong_requests_are_told_what_would_be_right(
     assert answer.json()["error"]
 
 
+def test_another_detectors_results_cannot_be_asked_for(served: Served) -> None:
+    """Nor is the column offered: rows of others may be in the same database."""
+    answer = served.get("/api/v1/records?job_id=other/memory")
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("filter 'job_id': records have timestamp, ")
+
+
 def test_yes_and_no_are_asked_for_in_words(served: Served) -> None:
     kept = [SnapshotInfo("1", 900.0, 1, retain=True), SnapshotInfo("2", 1800.0, 1)]
     served.store.keep_snapshots(kept)
