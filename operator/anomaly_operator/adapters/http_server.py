@@ -1,4 +1,4 @@
-"""The worker's HTTP face: metrics, probes, and results in JSON for the CLI and the explorer.
+"""The worker's HTTP face: metrics, probes, and results in JSON for whoever asks.
 
 The standard library's threading server is enough: a scrape every fifteen seconds, two probes and a
 reader now and then. Nothing here changes state, and no path or header of a request reaches a file.

@@ -1,7 +1,7 @@
-"""Reading the results store: what the HTTP API, the CLI and the explorer ask for.
+"""Reading the results store: what the HTTP API gives out.
 
 A query is a kind, a time range, a few filters, an order and a page; the answer is the documents of
-api.md with the total beside them, so that a reader knows what it has not seen.
+docs/results.md with the total beside them, so that a reader knows what it has not seen.
 """
 
 from __future__ import annotations
