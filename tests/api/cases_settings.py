@@ -23,6 +23,14 @@ _LIMIT = "spec.analysisLimits.modelMemoryLimit"
 _WINDOW = "spec.maintenanceWindows[0]"
 
 
+def nested(levels: int) -> object:
+    """Lists in lists, so many; an object that holds them is one level more."""
+    found: object = 1
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
 def _limit(value: object) -> dict[str, object]:
     return detector(analysisLimits={"modelMemoryLimit": value})
 
@@ -125,6 +133,17 @@ LIFECYCLE_CASES = (
         "spec.customSettings.customUrls[0].timeRange",
         "'some' is neither auto nor a duration such as 1h",
         MATCH,
+    ),
+    Case(
+        "custom settings as deep as they may be",
+        detector(customSettings={"a": nested(31)}),
+    ),
+    Case(
+        "custom settings that are too deep",
+        detector(customSettings={"a": nested(32)}),
+        "spec.customSettings",
+        "is nested deeper than 32 levels",
+        ACCEPTS,
     ),
     Case("a closed job", detector(suspend=True, allowLazyOpen=True)),
     Case(

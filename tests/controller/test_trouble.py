@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +103,22 @@ def test_an_operator_that_was_stopped_for_a_while_catches_up(cluster: Cluster, o
     operator.process.send_signal(signal.SIGCONT)
     eventually(lambda: cluster.stateful_set("after"), what="the new one's worker")
     eventually(lambda: not cluster.children(uid), what="the old one's children gone")
+
+
+def test_a_tenants_endless_object_stalls_and_stops_nobody_else(
+    cluster: Cluster, operator: Operator, tmp_path: Path
+):
+    """An API server takes 10,000 levels; a reader that stops at a thousand would list nothing."""
+    if cluster.api is not None:
+        pytest.skip("the stand-in takes 254 levels; tests/worker/test_commands.py has our reader")
+    levels = 9_900
+    body = json.dumps(detector("endless", customSettings={"a": "LEVELS"}))
+    file = tmp_path / "endless.json"
+    file.write_text(body.replace('"LEVELS"', "[" * levels + "]" * levels))
+    cluster.kubectl("create", "-f", str(file))
+    stalled = eventually(lambda: cluster.condition("Stalled", "endless"), what="stalled")
+    assert stalled["message"] == "spec.customSettings: is nested deeper than 32 levels"
+    cluster.apply(detector("others"))
+    eventually(lambda: cluster.stateful_set("others"), what="a worker for who comes later")
+    cluster.kubectl("-n", SYSTEM, "delete", "andet", "endless")
+    eventually(lambda: cluster.detector("endless") is None, what="gone")

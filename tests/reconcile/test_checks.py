@@ -226,8 +226,18 @@ def test_a_wish_to_revert_reaches_the_document():
     assert '"snapshotId": "000184"' in made.apply[0]["data"]["job.json"]
 
 
-def test_a_wish_to_revert_that_cannot_be_read_changes_nothing_and_is_told():
-    given = observed(detector(annotations={REVERT: "000184"}))
+UNREADABLE = {
+    "an id alone": "000184",
+    "a list": "[]",
+    "no id of the wish": '{"snapshotId": "000184"}',
+    "an id that no status can hold": f'{{"requestId": "{"r" * 254}", "snapshotId": "000184"}}',
+    "deeper than a reader can go": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("wish", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_wish_to_revert_that_cannot_be_read_changes_nothing_and_is_told(wish: str):
+    given = observed(detector(annotations={REVERT: wish}))
     found = chains.together(chains.LASTING, given)
     assert found is not None
     assert found.reason == "RevertInvalid"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +22,7 @@ from anomaly_operator.cli.get import command as get
 from anomaly_operator.cli.snapshots import command as snapshots
 from anomaly_operator.cli.snapshots import revert_body
 from anomaly_operator.ports import Advance, SnapshotInfo
+from tests.support.answering import Answer, answering
 from tests.support.ports_conformance import a_record, an_advance
 
 DETECTOR = {
@@ -108,6 +111,48 @@ def test_what_others_wrote_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     assert not {each for each in shown if not each.isprintable()} - {"\n"}
     assert r"Back-off\x1b[2J\x07 [red]" in shown
     assert r"a\x9b1mb" in shown
+
+
+ENDLESS = ("[" * 9_900 + "]" * 9_900).encode()  # an API server takes 10,000 levels
+
+
+def anomaly(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process: what it may read is a process's own."""
+    program = str(Path(sys.executable).parent / "anomaly")
+    return subprocess.run(
+        [program, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_one_endless_object_hides_no_other(tmp_path: Path) -> None:
+    endless = {"metadata": {"namespace": "shop", "name": "endless"}, "spec": {"a": "LEVELS"}}
+    text = orjson.dumps({"metadata": {}, "items": [endless, DETECTOR]})
+    with answering(lambda _: Answer(text.replace(b'"LEVELS"', ENDLESS))) as url:
+        config = {
+            "clusters": [{"name": "a", "cluster": {"server": url}}],
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+            "users": [{"name": "a", "user": {}}],
+            "current-context": "a",
+        }
+        (tmp_path / "kubeconfig").write_bytes(orjson.dumps(config))
+        done = anomaly("get", f"--kubeconfig={tmp_path / 'kubeconfig'}")
+    assert done.returncode == 0, done.stderr[-500:]
+    assert [line.split()[1] for line in done.stdout.splitlines()] == ["NAME", "endless", "memory"]
+
+
+def test_endless_settings_are_refused_in_words(tmp_path: Path) -> None:
+    spec = {"target": {"kind": "Pod"}, "detectors": [{"metric": "memory_usage"}]}
+    body = {
+        "apiVersion": "anomaly-operator.dev/v1alpha1",
+        "kind": "AnomalyDetector",
+        "metadata": {"name": "endless"},
+        "spec": {**spec, "customSettings": {"a": "LEVELS"}},
+    }
+    (tmp_path / "a.yaml").write_bytes(orjson.dumps(body).replace(b'"LEVELS"', ENDLESS))
+    done = anomaly("validate", str(tmp_path / "a.yaml"))
+    assert done.returncode == 1
+    assert done.stderr.endswith("spec.customSettings: is nested deeper than 32 levels\n")
+    assert "Traceback" not in done.stderr
 
 
 def test_one_row_is_one_line_and_its_sentence_stands_below(

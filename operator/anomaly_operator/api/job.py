@@ -44,12 +44,15 @@ class JobSource(ApiModel):
     """Folder under which Secrets are mounted, a folder each: ``<path>/<secret>/<key>``."""
 
 
+WishName = Annotated[str, StringConstraints(min_length=1, max_length=253)]  # as a status holds it
+
+
 class Revert(ApiModel):
     """A wish to go back to a stored state, done once: the worker remembers the id of the wish."""
 
-    request_id: str
+    request_id: WishName
     """A new one for every wish."""
-    snapshot_id: str
+    snapshot_id: WishName
     """Snapshot to start from; ``empty`` is from scratch."""
     delete_intervening_results: bool = False
     """Delete results after the snapshot and analyse that time again; else go on from now."""

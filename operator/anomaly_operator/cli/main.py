@@ -7,6 +7,7 @@ only when the command is called. Each module has a ``command``, which parses and
 from __future__ import annotations
 
 import importlib
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -26,6 +27,12 @@ COMMANDS = {
     "worker": "Run a worker of one detector",
 }
 """Commands in the order of help, with what help says without importing them."""
+
+
+# An API server takes JSON that is nested 10,000 deep, and Python's own reader stops at a thousand:
+# one such object in a list, and nobody's could be read. Each level costs less than 800 bytes of
+# stack, of which a thread has 8 MiB.
+_RECURSION_LIMIT = 50_000
 
 
 class LazyGroup(click.Group):
@@ -71,3 +78,4 @@ def _module(name: str) -> str:
 @click.version_option(version("anomaly-operator"), prog_name="anomaly")
 def main() -> None:
     """Anomaly detection for Kubernetes pods and nodes."""
+    sys.setrecursionlimit(_RECURSION_LIMIT)

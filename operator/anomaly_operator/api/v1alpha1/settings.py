@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from anomaly_operator.api import patterns
@@ -12,6 +13,7 @@ from anomaly_operator.api.model import ApiModel, Flag, MemorySize
 from anomaly_operator.api.quantities import MIB
 
 DEFAULT_MODEL_MEMORY_LIMIT = 1024 * MIB
+MAX_DEPTH = 32  # of custom settings; whoever reads them follows each level with a call of its own
 
 
 class AnalysisLimits(ApiModel):
@@ -77,3 +79,26 @@ class CustomSettings(ApiModel):
 
     custom_urls: Annotated[tuple[CustomUrl, ...], Field(max_length=16)] = ()
     """Links shown beside a result."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_shallow(cls, document: object) -> object:
+        if _depth(document) > MAX_DEPTH:
+            message = f"is nested deeper than {MAX_DEPTH} levels"
+            raise ValueError(message)
+        return document
+
+
+def _depth(document: object) -> int:
+    """Levels of objects and lists, at most one more than is allowed: what is deeper may be huge."""
+    level, depth = [document], 0
+    while depth <= MAX_DEPTH:
+        inner = [
+            each.values() if isinstance(each, Mapping) else each
+            for each in level
+            if isinstance(each, (Mapping, list, tuple))
+        ]
+        if not inner:
+            break
+        level, depth = [value for values in inner for value in values], depth + 1
+    return depth
