@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,16 @@ def test_an_operator_that_was_stopped_for_a_while_catches_up(cluster: Cluster, o
     eventually(lambda: not cluster.children(uid), what="the old one's children gone")
 
 
+@pytest.fixture
+def reads_deep() -> Iterator[None]:
+    """Let the test's own process read what it has written."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(50_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("reads_deep")
 def test_a_tenants_endless_object_stalls_and_stops_nobody_else(
     cluster: Cluster, operator: Operator, tmp_path: Path
 ):
