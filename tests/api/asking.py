@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from typing import Any
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from anomaly_operator.adapters.kube import Kube
 from anomaly_operator.api.crd import custom_resource_definition
 from anomaly_operator.api.group import GROUP, VERSION
 from anomaly_operator.api.v1alpha1.kinds import KINDS, Kind
 from tests.api.cases import Case, Update
+from tests.support.either_apiserver import either_apiserver
 
 ESTABLISHED_S = 30.0
 UNPROCESSABLE = 422
@@ -141,3 +144,15 @@ def speaks_of(case: Case | Update, causes: list[Cause]) -> bool:
     field = case.path if case.field is None else case.field
     message = (case.message or "") if case.server is None else case.server
     return any(cause.field == field and message in cause.message for cause in causes)
+
+
+@contextmanager
+def apiserver_with_our_kinds(folder: Path) -> Iterator[tuple[Path, Kube]]:
+    """Run an API server that has our definitions; yields an admin's kubeconfig and client."""
+    with either_apiserver(folder) as kubeconfig:
+        server = Server(kubeconfig)
+        server.install()
+        server.close()
+        kube = Kube.connect(str(kubeconfig))
+        yield kubeconfig, kube
+        kube.close()

@@ -12,11 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
-from anomaly_operator.adapters.kube import Kube
 from anomaly_operator.cli.main import main
-from tests.api.asking import Server
+from tests.api.asking import apiserver_with_our_kinds
 from tests.api.cases import detector
-from tests.support.either_apiserver import either_apiserver
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -90,15 +88,11 @@ def commands() -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An API server with the detector of the spec's page in it."""
-    with either_apiserver(tmp_path_factory.mktemp("api")) as path:
-        server = Server(path)
-        server.install()
-        server.close()
-        kube = Kube.connect(str(path))
+    folder = tmp_path_factory.mktemp("api")
+    with apiserver_with_our_kinds(folder) as (path, kube):
         shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
         kube.apply(shop, field_manager="a-user")
         kube.create(detector() | {"metadata": {"name": "shop-memory", "namespace": "shop"}})
-        kube.close()
         yield path
 
 

@@ -12,29 +12,19 @@ from anomaly_operator.adapters.detector_status import DetectorRef, DetectorStatu
 from anomaly_operator.adapters.kube import ANOMALY_DETECTORS, Kube
 from anomaly_operator.errors import SpecError, StoreUnavailable
 from anomaly_operator.worker.reporting import trouble
-from tests.api.asking import Server
+from tests.api.asking import apiserver_with_our_kinds
 from tests.api.cases import detector
-from tests.support.either_apiserver import either_apiserver
 from tests.support.processes import eventually
 
 
 @pytest.fixture
 def kube(tmp_path: Path) -> Iterator[Kube]:
     """An API server, the stand-in or a real one, with a detector on it."""
-    with either_apiserver(tmp_path) as kubeconfig:
-        server = Server(kubeconfig)
-        server.install()
-        server.close()
-        made = Kube.connect(str(kubeconfig))
-        made.apply(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
-            field_manager="a-user",
-        )
-        body = detector()
-        body["metadata"] = {"name": "memory", "namespace": "shop"}
-        made.create(body)
+    with apiserver_with_our_kinds(tmp_path) as (_, made):
+        shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+        made.apply(shop, field_manager="a-user")
+        made.create(detector() | {"metadata": {"name": "memory", "namespace": "shop"}})
         yield made
-        made.close()
 
 
 def followed(status: str, reason: str) -> dict[str, Any]:

@@ -14,18 +14,16 @@ from click.testing import CliRunner, Result
 
 from anomaly_operator.adapters.kube import ANOMALY_DETECTORS, Body, Kube, KubeError
 from anomaly_operator.cli.snapshots import command as snapshots
-from tests.api.asking import Server
+from tests.api.asking import apiserver_with_our_kinds
 from tests.api.cases import detector
-from tests.support.either_apiserver import either_apiserver
 from tests.support.processes import eventually
 
 
 class Played:
     """A detector of two workers, and the test in the workers' place."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        self.kubeconfig = kubeconfig
-        self.kube = Kube.connect(str(kubeconfig))
+    def __init__(self, kubeconfig: Path, kube: Kube) -> None:
+        self.kubeconfig, self.kube = kubeconfig, kube
 
     def write(self, manager: str, status: Body) -> None:
         """Write a part of the status, as one of its owners does."""
@@ -59,15 +57,11 @@ class Played:
 
 @pytest.fixture
 def played(tmp_path: Path) -> Iterator[Played]:
-    with either_apiserver(tmp_path) as kubeconfig:
-        server = Server(kubeconfig)
-        server.install()
-        server.close()
-        made = Played(kubeconfig)
-        made.kube.create(detector())
+    with apiserver_with_our_kinds(tmp_path) as (kubeconfig, kube):
+        made = Played(kubeconfig, kube)
+        kube.create(detector())
         made.write("anomaly-operator", {"shardCount": 2})
         yield made
-        made.kube.close()
 
 
 @contextmanager
