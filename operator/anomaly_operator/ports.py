@@ -179,7 +179,10 @@ class SnapshotStore(Protocol):
     """Versioned model state, written whole or not at all."""
 
     def save(self, info: SnapshotInfo, arrays: Mapping[str, NDArray[np.generic]]) -> SnapshotInfo:
-        """Store under a temporary name, then rename. Raises StoreUnavailable."""
+        """Store under a temporary name, then rename. Raises StoreUnavailable.
+
+        The arrays may be lent: the store is done with them when this returns.
+        """
 
     def load(self, snapshot_id: str) -> Mapping[str, NDArray[np.generic]]:
         """Arrays of one snapshot. Raises SnapshotRejected when torn, foreign or too new."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,37 @@ def test_a_folder_without_permission_is_unavailable(tmp_path: Path) -> None:
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     with pytest.raises(StoreUnavailable, match="Permission denied"):
         open_snapshot_store(str(tmp_path), "uid-1", shard=0).save(INFO, ARRAYS)
+
+
+def test_a_snapshot_is_written_without_a_copy_of_it(tmp_path: Path) -> None:
+    store = open_snapshot_store(str(tmp_path), "uid-1", shard=0)
+    arrays = {"core": np.arange(2.0**20), "weekly": np.zeros((1000, 672), np.int16)}
+    tracemalloc.start()
+    try:
+        stored = store.save(INFO, arrays)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert stored.size_bytes == (tmp_path / "900.snapshot").stat().st_size
+    assert peak < 0.1 * stored.size_bytes
+    for name, array in store.load("900").items():
+        assert array.flags.writeable
+        assert np.array_equal(array, arrays[name])
+
+
+def test_what_is_not_contiguous_or_empty_is_stored_too() -> None:
+    arrays = {
+        "turned": np.arange(12.0).reshape(3, 4).T,
+        "every other": np.arange(9)[::2],
+        "empty": np.empty((0, 5), np.float32),
+        "one number": np.array(2.5),
+        "text": np.array(["a", "long"]),
+    }
+    meta, found = array_files.decode(array_files.encode({"n": 1}, arrays))
+    assert meta == {"n": 1}
+    for name, array in arrays.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        assert np.array_equal(found[name], array)
 
 
 def test_ten_thousand_series_are_written_and_read_in_a_second(tmp_path: Path) -> None:

@@ -32,11 +32,14 @@ _SUFFIX = ".snapshot"
 _HEADER_READ_BYTES = 256 * 1024  # a header lists some dozens of arrays; a longer one is not ours
 
 
+Pieces = Sequence[bytes | memoryview]  # of one file, in order; not joined, since that copies them
+
+
 class BlobFolder(Protocol):
     """A flat folder of files that appear whole: the one thing the two places differ in."""
 
-    def put(self, name: str, data: bytes) -> None:
-        """Store under a name, all or nothing; replaces. Raises StoreUnavailable."""
+    def put(self, name: str, pieces: Pieces) -> None:
+        """Store what ``pieces`` are together, all or nothing; replaces. Raises StoreUnavailable."""
 
     def get(self, name: str, first: int | None = None) -> bytes | None:
         """Content or its ``first`` bytes; None when absent. Raises StoreUnavailable."""
@@ -66,10 +69,10 @@ class BlobSnapshotStore:
 
     def save(self, info: SnapshotInfo, arrays: Mapping[str, NDArray[np.generic]]) -> SnapshotInfo:
         """Store one snapshot; the returned information holds its true size."""
-        body = array_files.encode({"owner": self._owner, "info": asdict(info)}, arrays)
-        data = _PREFIX.pack(_MAGIC, FORMAT_VERSION, _digest(body)) + body
-        self._folder.put(info.snapshot_id + _SUFFIX, data)
-        stored = replace(info, size_bytes=len(data))
+        body = array_files.pieces({"owner": self._owner, "info": asdict(info)}, arrays)
+        pieces = [_PREFIX.pack(_MAGIC, FORMAT_VERSION, _digest(body)), *body]
+        self._folder.put(info.snapshot_id + _SUFFIX, pieces)
+        stored = replace(info, size_bytes=sum(len(piece) for piece in pieces))
         self._known[info.snapshot_id] = stored
         return stored
 
@@ -122,7 +125,7 @@ class BlobSnapshotStore:
                 f"{FORMAT_VERSION}"
             )
         body = memoryview(data)[_PREFIX.size :]
-        if _digest(body) != digest:
+        if _digest([body]) != digest:
             raise SnapshotRejected(f"snapshot {snapshot_id}: torn, its checksum does not match")
         try:
             meta, arrays = array_files.decode(body)
@@ -142,13 +145,14 @@ class DirectoryBlobs:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, pieces: Pieces) -> None:
         """Store under a name, all or nothing; replaces."""
         temporary = self._directory / f".{name}.{os.getpid()}.tmp"
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
-                file.write(data)
+                for piece in pieces:
+                    file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self._directory / name)
@@ -214,10 +218,15 @@ class ObjectBlobs:
         self._failures = (BotoCoreError, ClientError)
         self._place = f"s3://{self._bucket}/{self._prefix}"
 
-    def put(self, name: str, data: bytes) -> None:
-        """Store under a name, all or nothing; replaces."""
+    def put(self, name: str, pieces: Pieces) -> None:
+        """Store under a name, all or nothing; replaces.
+
+        One body, thus one copy: a stream would be sent with a trailing checksum, which not every
+        S3-compatible store takes.
+        """
+        body = b"".join(pieces)
         with self._translated():
-            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=data)
+            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=body)
 
     def get(self, name: str, first: int | None = None) -> bytes | None:
         """Content or its ``first`` bytes; None when absent."""
@@ -273,5 +282,8 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _digest(body: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest()
+def _digest(pieces: Pieces) -> bytes:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.digest()

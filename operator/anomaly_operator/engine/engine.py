@@ -60,9 +60,13 @@ class Engine:
         load(engine, arrays)
         return engine
 
-    def snapshot(self) -> dict[str, NDArray[np.generic]]:
-        """Everything learnt, as plain arrays."""
-        return dump(self)
+    def snapshot(self, *, lent: bool = False) -> dict[str, NDArray[np.generic]]:
+        """Everything learnt, as plain arrays.
+
+        Large arrays that are ``lent`` are the models' own, not to be changed, and true only until
+        the next ``advance``: for whoever writes them down at once, a copy would be memory wasted.
+        """
+        return dump(self, lent=lent)
 
     def update(self, settings: AnalysisSettings) -> None:
         """Take over what may change while running: rules, windows, minimum deviation, limits."""
@@ -113,7 +117,7 @@ class Engine:
 
     def judge_only(self, blocks: Sequence[Block]) -> Outcome:
         """What ``advance`` would conclude, with nothing learnt: for the bucket still open."""
-        return Engine.restore(self.settings, self.snapshot()).advance(blocks)
+        return Engine.restore(self.settings, self.snapshot(lent=True)).advance(blocks)
 
     def model_size(self) -> ModelSize:
         """What the models weigh, and what the limit did."""

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _NAMES = ("core", "daily", "daily_spread", "weekly", "surprise")
 
 
-def dump(engine: Engine) -> dict[str, NDArray[np.generic]]:
-    """All of an engine's state; copies, so that it may go on at once."""
+def dump(engine: Engine, *, lent: bool = False) -> dict[str, NDArray[np.generic]]:
+    """All of an engine's state; copies, so that it may go on at once, unless ``lent``."""
     arrays: dict[str, NDArray[np.generic]] = {}
     about: dict[str, Any] = {
         "version": STATE_VERSION,
@@ -42,7 +42,7 @@ def dump(engine: Engine) -> dict[str, NDArray[np.generic]]:
     for index, model in engine.models.items():
         used = len(model.table.holders)
         for name, array in zip(_NAMES, model.state.arrays(), strict=True):
-            arrays[f"{index}/{name}"] = array[:used].copy()
+            arrays[f"{index}/{name}"] = _lent(array[:used]) if lent else array[:used].copy()
         arrays[f"{index}/joint"] = model.joint.copy()
         arrays[f"{index}/pool"] = np.column_stack([model.pool, model.tail_scale])
         about["detectors"][str(index)] = {
@@ -56,6 +56,11 @@ def dump(engine: Engine) -> dict[str, NDArray[np.generic]]:
     text = json.dumps(about, separators=(",", ":")).encode()
     arrays["about"] = np.frombuffer(text, dtype=np.uint8).copy()
     return arrays
+
+
+def _lent(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    array.flags.writeable = False  # of this view; whoever borrows it must not change the models
+    return array
 
 
 def dump_ranking(ranking: Ranking) -> dict[str, Any]:

@@ -61,9 +61,9 @@ class JointEngine:
             EventEngine.restore(events, arrays) if events.detectors else None,
         )
 
-    def snapshot(self) -> dict[str, NDArray[np.generic]]:
-        """State of both."""
-        arrays = self._metrics.snapshot() if self._metrics else {}
+    def snapshot(self, *, lent: bool = False) -> dict[str, NDArray[np.generic]]:
+        """State of both; ``lent`` arrays are true until the next ``advance``."""
+        arrays = self._metrics.snapshot(lent=lent) if self._metrics else {}
         return arrays | (self._events.snapshot() if self._events else {})
 
     def update(self, settings: AnalysisSettings) -> None:

@@ -40,8 +40,8 @@ class AnomalyEngine(Protocol):
     def update(self, settings: AnalysisSettings) -> None:
         """Take over what can change live."""
 
-    def snapshot(self) -> Mapping[str, NDArray[np.generic]]:
-        """State as arrays."""
+    def snapshot(self, *, lent: bool = False) -> Mapping[str, NDArray[np.generic]]:
+        """State as arrays; uncopied if ``lent``, and then true until the next ``advance``."""
 
     def model_size(self) -> ModelSize:
         """Real bytes."""

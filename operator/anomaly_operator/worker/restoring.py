@@ -48,9 +48,11 @@ def restore(parts: Parts, info: SnapshotInfo, *, fallback: JobSettings) -> Resto
     if settings.job.detector.uid != fallback.job.detector.uid:
         raise SnapshotRejected(f"snapshot {info.snapshot_id}: belongs to another detector")
     engine = parts.engines.restore(settings.analysis, _section(arrays, ENGINE))
+    open_buckets = _section(arrays, GATHERING)
+    del arrays  # the models' are hundreds of MiB, and twice there by now
     gathering = Gathering(parts.source, settings, share=parts.share, start_s=state.start_s)
     try:
-        gathering.restore(_section(arrays, GATHERING))
+        gathering.restore(open_buckets)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise SnapshotRejected(f"snapshot {info.snapshot_id}: open buckets: {error}") from error
     return Restored(engine, gathering, state, settings)

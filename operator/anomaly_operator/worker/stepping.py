@@ -138,7 +138,7 @@ class Stepper:
     def follow(self, settings: JobSettings, *, rebuild: bool) -> None:
         """Go on with other settings: taken over live, or read by an engine built anew."""
         if rebuild:
-            arrays = self.engine.snapshot()
+            arrays = self.engine.snapshot(lent=True)
             self.engine = self.parts.engines.restore(settings.analysis, arrays)
         else:
             self.engine.update(settings.analysis)

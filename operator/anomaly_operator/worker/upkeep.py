@@ -105,7 +105,7 @@ class Upkeep:
 
     def _arrays(self) -> dict[str, NDArray[np.generic]]:
         sections = {
-            ENGINE: self.stepper.engine.snapshot(),
+            ENGINE: self.stepper.engine.snapshot(lent=True),
             GATHERING: self.stepper.gathering.snapshot(),
             WORKER: self.stepper.state.to_arrays(),
         }
