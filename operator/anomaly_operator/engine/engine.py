@@ -212,7 +212,8 @@ class Engine:
                     model.ranking.claims.append(item.claim())
             collected.annotations += annotations_of(out, block, start_s=at_s, span_s=span)
             model.ranking.learn(out.bucket_period, out.crowd)
-            counts += np.nansum(block.counts[begin:end], axis=1)
+            said = block.counts[begin:end]
+            counts += said.sum(axis=1, where=~np.isnan(said))  # nansum would copy them
             period = out.bucket_period
             if len(model.partitions):
                 whole = np.maximum(whole, period.max(axis=1))
