@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from anomaly_operator.adapters.sources import prometheus_client
 from anomaly_operator.adapters.sources.prometheus import PrometheusSource
 from anomaly_operator.api.v1alpha1 import metricsource
 from anomaly_operator.errors import SourceUnavailable
@@ -170,6 +171,24 @@ def test_chunks_stay_under_what_a_server_gives_at_once() -> None:
     ]
     assert sum(spans) == 40_320
     assert max(spans) <= 10_000
+    assert min(spans) == 10  # before it is known how many series there are
+    assert len(spans) < 12
+
+
+def test_of_many_series_little_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prometheus_client, "WANTED_SAMPLES", 40_000)
+
+    def respond(asked: Asked) -> Answer:
+        if not asked.path.endswith("query_range"):
+            return EMPTY
+        spans.append((float(asked.fields["end"]) - float(asked.fields["start"])) / 60 + 1)
+        return matrix(*(series([END_S, "5"], pod=f"a-{pod}") for pod in range(2_000)))
+
+    spans: list[float] = []
+    with answering(respond) as url:
+        samples = read(url, steps=60)
+    assert sorted(spans) == [10.0, 10.0, 20.0, 20.0]
+    assert len(samples.series) == 2_000
 
 
 def test_nan_and_infinity_are_handed_on_and_never_made_up() -> None:

@@ -115,6 +115,8 @@ def test_the_same_with_real_files_and_counters(seed: int, tmp_path: Path):
     killed, undisturbed = rigs
     assert run_with_kills(killed, until_s, chance=chance, kills=10) >= 4
     undisturbed.run_until(until_s)
+    for rig in rigs:
+        rig.journal.close()  # a process that is killed has no files open any more
     assert killed.store.buckets == undisturbed.store.buckets
     assert killed.store.records == undisturbed.store.records
     assert killed.status["dataCounts"] == undisturbed.status["dataCounts"]

@@ -23,7 +23,7 @@ from anomaly_operator.worker.episodes import OPENS_AT, Episodes
 _DAY_S = 86400.0
 _HOUR_S = 3600.0
 _TALLY_S = 60.0  # severity counts are kept by the minute, however short the buckets are
-_FIRST_CHUNK = 8  # buckets; the size of the fleet is not known yet
+_FIRST_CHUNK = 1  # buckets; of 100 000 series they are 1.5 million samples already
 _RECENT_WEIGHT = 0.01  # exponential average of processing time: about the last hundred buckets
 
 

@@ -8,20 +8,17 @@ twice, by a matcher in every selector and by dropping what came regardless.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
 
 from anomaly_operator.adapters.sources import promql
 from anomaly_operator.adapters.sources.http_access import Access, Connection, without_secrets
-from anomaly_operator.adapters.sources.prometheus_answers import Answer
 from anomaly_operator.adapters.sources.prometheus_client import PrometheusClient
+from anomaly_operator.adapters.sources.prometheus_joining import Joining, LabelSets
 from anomaly_operator.adapters.sources.prometheus_labels import Labelling
 from anomaly_operator.adapters.sources.promql import Query
 from anomaly_operator.api.v1alpha1 import metricsource
 from anomaly_operator.api.v1alpha1.meta import SecretKeyRef
-from anomaly_operator.engine.contract import Floats
 from anomaly_operator.errors import SourceUnavailable
 from anomaly_operator.ports import Coverage, MetricInfo, ReadRequest, SampleKind, Samples
 
@@ -54,6 +51,7 @@ class PrometheusSource:
             (one.target, one.name): defined(one) for one in settings.metrics
         }
         self._labelling = Labelling(self._client, self._extra)
+        self._label_sets = LabelSets()
         self._spacing_s: dict[str, tuple[float, float]] = {}  # by probe: when asked, spacing
 
     def catalogue(self) -> Mapping[str, MetricInfo]:
@@ -77,13 +75,15 @@ class PrometheusSource:
         first = math.floor(request.start_s / step_s) + 1
         last = math.floor(request.end_s / step_s)
         if last < first:
-            return gathered((), query.info.kind, step_s=step_s)
+            return self._named(Joining(), query, request)
         range_s = self._range_s(query, request)
         text = self._text(query, request, range_s=range_s)
-        answers = self._client.range(
+        joining = Joining()
+        for answer in self._client.range(
             text, first_s=first * step_s, count=last - first + 1, step_s=step_s
-        )
-        samples = self._labelled(answers, query, request)
+        ):
+            joining.add(answer)
+        samples = self._named(joining, query, request)
         problem = self._missing(samples, request, reach_s=max(range_s, LOOK_BACK_S))
         if problem is None:
             return samples
@@ -139,19 +139,13 @@ class PrometheusSource:
         counts = [row.value[0] for row in found.rows if row.value[0] > 1]
         return window_s / counts[0] if counts else LOOK_BACK_S / SPACINGS
 
-    def _labelled(self, answers: Sequence[Answer], query: Query, request: ReadRequest) -> Samples:
+    def _named(self, joining: Joining, query: Query, request: ReadRequest) -> Samples:
         """Give every series our labels, and drop what the scope does not allow."""
         span_s = request.end_s - request.start_s
-        seen = [row.labels for answer in answers for row in answer.rows]
-        name = self._labelling.naming(seen, query, request, span_s=span_s)
-        kept = []
-        for answer in answers:
-            for row in answer.rows:
-                labels = name(row.labels)
-                if labels is not None:
-                    kept.append((labels, row.time_s, row.value))
-        problems = tuple(dict.fromkeys(one for answer in answers for one in answer.problems))
-        return gathered(kept, query.info.kind, step_s=request.step_s, problems=problems)
+        name = self._labelling.naming(joining.seen, query, request, span_s=span_s)
+        return joining.samples(
+            name, query.info.kind, step_s=request.step_s, shared=self._label_sets
+        )
 
     def _missing(
         self, samples: Samples, request: ReadRequest, *, reach_s: float
@@ -182,33 +176,6 @@ class PrometheusSource:
         )
         text = self._text(built_in["memory_usage"], request, range_s=LOOK_BACK_S)
         return bool(self._client.instant(f"count({text})", request.end_s).rows)
-
-
-def gathered(
-    rows: Sequence[tuple[Mapping[str, str], Floats, Floats]],
-    kind: SampleKind,
-    *,
-    step_s: float,
-    problems: tuple[Coverage, ...] = (),
-) -> Samples:
-    """Join rows to columns; rows with equal labels become one series."""
-    numbers: dict[frozenset[tuple[str, str]], int] = {}
-    series: list[Mapping[str, str]] = []
-    index = []
-    for labels, time_s, _ in rows:
-        identity = frozenset(labels.items())
-        number = numbers.setdefault(identity, len(series))
-        if number == len(series):
-            series.append(labels)
-        index.append(np.full(len(time_s), number, np.int32))
-    return Samples(
-        kind=kind,
-        series=tuple(series),
-        index=np.concatenate(index) if index else np.empty(0, np.int32),
-        time_s=np.concatenate([row[1] for row in rows]) - step_s if index else np.empty(0),
-        value=np.concatenate([row[2] for row in rows]) if index else np.empty(0),
-        problems=problems,
-    )
 
 
 def defined(one: metricsource.MetricDefinition) -> Query:

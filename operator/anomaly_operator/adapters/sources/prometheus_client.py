@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
@@ -19,7 +19,8 @@ from anomaly_operator.adapters.sources.prometheus_answers import (
 from anomaly_operator.errors import SourceUnavailable
 
 MAX_STEPS = 10_000  # the server refuses more than 11 000 points a series
-FIRST_STEPS = 240  # how many series there are is not known yet: four hours at a minute
+FIRST_STEPS = 10  # how many series there are is not known yet: 100 000 fill an answer with them
+GROWTH, CAREFUL_GROWTH = 8, 2  # at most from chunk to chunk, and where a server has refused one
 WANTED_SAMPLES = 1_000_000  # about 25 MB of JSON, a second of parsing
 PARALLEL = 3  # of the 20 that a server runs at once by default; others ask too
 
@@ -28,14 +29,17 @@ class PrometheusClient:
     """Range and instant queries with one server.
 
     A span is cut into chunks; how many steps a chunk has follows the number of series seen, and is
-    halved where the server says that it was too much or ran out of time.
+    halved where the server says that it was too much or ran out of time. Answers are parsed one at
+    a time: Python does no more at once, and parsed JSON is ten times the size of what it tells.
     """
 
     def __init__(self, url: str, connection: Connection) -> None:
         self._url = url.rstrip("/")
         self._connection = connection
         self._steps = FIRST_STEPS
+        self._growth = GROWTH
         self._lock = Lock()
+        self._parsing = Lock()
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="query")
 
     @property
@@ -47,9 +51,11 @@ class PrometheusClient:
         """Evaluate a query at one time."""
         return self._ask("query", {"query": query, "time": f"{at_s:.3f}"})
 
-    def range(self, query: str, *, first_s: float, count: int, step_s: float) -> list[Answer]:
-        """Evaluate a query at ``count`` times from ``first_s`` on, ``step_s`` apart."""
-        answers: list[Answer] = []
+    def range(self, query: str, *, first_s: float, count: int, step_s: float) -> Iterator[Answer]:
+        """Evaluate a query at ``count`` times from ``first_s`` on, ``step_s`` apart.
+
+        Who takes the samples of each answer and forgets it holds three at most.
+        """
         done = 0
         while done < count:
             wave = []
@@ -63,9 +69,8 @@ class PrometheusClient:
                 self._pool.submit(self._chunk, query, start_s, steps=steps, step_s=step_s)
                 for start_s, steps in wave
             ]
-            for future in waiting:
-                answers += future.result()
-        return answers
+            while waiting:
+                yield from waiting.pop(0).result()
 
     def close(self) -> None:
         """Release connections."""
@@ -87,6 +92,7 @@ class PrometheusClient:
             half = steps // 2
             with self._lock:
                 self._steps = max(1, min(self._steps, half))
+                self._growth = CAREFUL_GROWTH
             return [
                 *self._chunk(query, start_s, steps=half, step_s=step_s),
                 *self._chunk(query, start_s + half * step_s, steps=steps - half, step_s=step_s),
@@ -95,10 +101,10 @@ class PrometheusClient:
         return [answer]
 
     def _learn(self, answer: Answer, steps: int) -> None:
-        """Choose the next chunks' size; it at most doubles, as what was refused may be near."""
+        """Choose the next chunks' size; it grows step by step, as what is refused may be near."""
         fitting = math.floor(WANTED_SAMPLES / max(1, len(answer.rows)))
         with self._lock:
-            self._steps = max(1, min(MAX_STEPS, fitting, 2 * max(steps, self._steps)))
+            self._steps = max(1, min(MAX_STEPS, fitting, self._growth * max(steps, self._steps)))
 
     def _ask(self, endpoint: str, parameters: Mapping[str, str]) -> Answer:
         query = parameters["query"]
@@ -122,7 +128,8 @@ class PrometheusClient:
                 f"{_words(error)}",
                 reason="TLS" if tls else "SourceUnavailable",
             ) from error
-        return answer_of(response, place=self.place, query=query)
+        with self._parsing:
+            return answer_of(response, place=self.place, query=query)
 
 
 def _words(error: Exception) -> str:
