@@ -95,7 +95,7 @@ def _here(series: int, days: int) -> Speed:
     config = settings(SPAN_S, sides=(Side.BOTH,))
     warm = Engine(config)
     warm.advance([_block(Block, lasting(2), np.ones((DAY_BUCKETS, 2)), 0)])  # compiles
-    baseline = _peak_rss_mib()
+    baseline = resident_mib("VmHWM")
     engine = Engine(config)
     before = reference_loop()
     took, took_wall = [], []
@@ -120,7 +120,7 @@ def _here(series: int, days: int) -> Speed:
         model_bytes_a_series=engine.model_size().model_bytes / series,
         snapshot_write_s=write_s,
         snapshot_restore_s=restore_s,
-        peak_rss_mib=_peak_rss_mib(),
+        peak_rss_mib=resident_mib("VmHWM"),
         baseline_rss_mib=baseline,
     )
 
@@ -156,10 +156,13 @@ def _snapshot_times(engine, config) -> tuple[float, float]:  # noqa: ANN001 - im
         return written - started, time.perf_counter() - written
 
 
-def _peak_rss_mib() -> float:
-    """Most memory this program held; getrusage would count what the parent held at the fork."""
+def resident_mib(name: str) -> float:
+    """Memory held now (VmRSS) or at most so far (VmHWM) by this program.
+
+    getrusage would count what the parent held at the fork.
+    """
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    line = next(line for line in status.splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024.0
 
 
