@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,7 @@ PODS = (
 )
 STRANGE = frozenset({"web-1", "web-2", "main-db", "job-7", "low-1"})
 CROWD = tuple(Pod("shop", f"crowd{i}-1", 100e6, 100e6, from_s=bucket_s(7)) for i in range(400))
-FLOOD_FROM_S = bucket_s(-240)  # a short history: what floods is soon most of it
+FLOOD_FROM_S = bucket_s(-820)  # older than a week: younger pods may not claim much
 FLOOD = tuple(
     Pod(
         f"flood{place}",
@@ -76,10 +76,11 @@ def values_of(pod: Pod, times: Floats) -> Floats:
     return values
 
 
-def write_table(path: Path, pods: Iterable[Pod] = PODS) -> Path:
+def write_table(path: Path, pods: Sequence[Pod] = PODS) -> Path:
     """Write the table of pods."""
     lines = ["timestamp,metric,value,namespace,workload,pod,node"]
-    times = np.arange(START_S, NOW_S + LAST * SPAN_S, SPAN_S / STEPS)
+    first_s = min(pod.from_s for pod in pods)
+    times = np.arange(first_s, NOW_S + LAST * SPAN_S, SPAN_S / STEPS)
     inside: Callable[[Pod], Floats] = lambda pod: times[  # noqa: E731
         (times >= pod.from_s) & (times < pod.until_s)
     ]

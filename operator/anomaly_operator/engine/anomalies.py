@@ -44,8 +44,12 @@ PRIOR_EVENTS = 2.0
 MEMORY = 8000.0  # buckets after which an event counts 1/e
 REST_FROM = 4.0  # -ln p that is worth the same at any time
 REST_SHARE = 0.3
+FEW = 1.5  # events a series may have had for which ...
+AS_LOUD = 0.92  # ... another this share as loud as the last is told in full
 LOUDER = 0.3  # -ln p beyond it that is news while its event goes on ...
 TOLD = 8.0  # ... and has gone on for this many buckets
+ALARMED = 12.0  # -ln p of a peak that was an alarm for sure; beyond it only what is ...
+MUCH_LOUDER = 0.2  # ... larger by this share is news
 REST_KEPT = 0.997
 
 
@@ -95,7 +99,14 @@ def learn_event(c: NDArray[np.float64], z: float, weight: float) -> None:
 @inlined
 def rested(c: NDArray[np.float64], surprise: float) -> float:
     """What a surprise is worth shortly after a larger one: its excess over REST_FROM shrinks."""
-    alarm = c[LAST_PEAK] + (LOUDER if c[RUN] > TOLD else 0.0)
+    alarm = c[LAST_PEAK]
+    often = c[SHORT_EVENTS] + c[LONG_EVENTS] >= FEW
+    if often or c[RUN] > TOLD:
+        alarm += LOUDER
+        if c[LAST_PEAK] > ALARMED:
+            alarm += MUCH_LOUDER * (c[LAST_PEAK] - REST_FROM)
+    elif c[RUN] == 0.0:
+        alarm *= AS_LOUD
     if surprise <= REST_FROM or surprise >= alarm:
         return surprise
     return REST_FROM + REST_SHARE * (surprise - REST_FROM)

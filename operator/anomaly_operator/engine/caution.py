@@ -19,23 +19,30 @@ from anomaly_operator.engine.layout import COUNT, GROWN
 FIRST_CAP = 0.5  # -ln p a series may claim at first ...
 EARLY_CAP = 0.4  # ... and for every bucket it has seen
 GROWN_DAYS = (2.0, 8.0, 15.0)  # days lived through after which surprise is learnt anew
-YOUNG_CAP = (9.5, 11.5, 13.5)  # -ln p a series may claim before each of these ages
+YOUNG_CAP = (-1.2, 0.4, 2.9)  # -ln p it may claim before these ages, beyond once a week among 60
+WEEK_OF_SIXTY_S = 60.0 * 7.0 * 86400.0
+UNBENT = 0.7  # share of a cap up to which nothing is bent
 CLOCK_SPAN_S = 300.0  # bucket spans from which a series must have seen days to claim rarity
 
 
 @inlined
 def bent(surprise: float, cap: float) -> float:
-    """Bend ``surprise`` towards ``cap``: unchanged up to its half, and never past it."""
-    half = 0.5 * cap
-    if surprise <= half:
+    """Bend ``surprise`` towards ``cap``: unchanged up to UNBENT of it, and never past it."""
+    free = UNBENT * cap
+    if surprise <= free:
         return surprise
-    return cap - half * math.exp(-(surprise - half) / half)
+    rest = cap - free
+    return cap - rest * math.exp(-(surprise - free) / rest)
 
 
 @inlined
-def cautious(c: NDArray[np.float64], surprise: float, by_the_clock: bool) -> float:
-    """What a row may claim of ``surprise`` = -ln p at its age."""
+def cautious(c: NDArray[np.float64], surprise: float, clock_span_s: float) -> float:
+    """What a row may claim of ``surprise`` = -ln p at its age.
+
+    ``clock_span_s`` is the bucket span, 0 where days do not matter.
+    """
     surprise = bent(surprise, FIRST_CAP + EARLY_CAP * c[COUNT])
-    if by_the_clock and c[GROWN] < len(GROWN_DAYS):
-        surprise = bent(surprise, YOUNG_CAP[int(c[GROWN])])
+    if clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS):
+        week = math.log(WEEK_OF_SIXTY_S / clock_span_s)
+        surprise = bent(surprise, week + YOUNG_CAP[int(c[GROWN])])
     return surprise

@@ -1,9 +1,10 @@
 """Lasting changes: recognised, reported once, accepted within hours.
 
 Evidence of a level shift grows by one with every bucket that lies well off the slow level on the
-same side, and falls by two otherwise. When there is enough of it and the level stands still, the
-slow trackers are set to where the level is now. A ramp (a leak) never stands still, so it is not
-accepted before it ends.
+same side, and falls by two otherwise. When there is enough of it and the series stands still, the
+slow trackers are set to where the level is now. A step has come most of its way within a few
+buckets. What came slowly may be a leak: it needs four times the evidence and must have stopped, or
+have gone on for so long that everybody knows.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ from anomaly_operator.engine.layout import (
     REF_SPREAD,
     SCALE_SHIFT,
     SHIFT,
+    SHIFT_ASKED,
+    SHIFT_BEFORE,
     SHIFT_FROM,
+    SHIFT_JUMP,
     SLOPE,
     SPREAD_LOW,
     SPREAD_UP,
@@ -59,9 +63,12 @@ SCALE_RATE = 1.0 / 48.0
 SCALE_MEAN = 0.8  # mean |z| of an ordinary series
 SCALE_ODD = 1.4  # mean |z| from which the spread has changed
 OFF = 3.0  # spreads off the slow level that count as evidence
-STANDS = 3.0  # spreads the level may have moved since the evidence began
+ONSET = 5.0  # buckets of evidence within which a sharp change has come ...
+SHARP = 0.4  # ... this share of its way
+SLOWLY = 4.0  # times the evidence that what came slowly needs: it may be a leak ...
+STANDS = 1.0  # ... and spreads it may have moved since it was last asked
 STILL = 2.0  # mean spreads of movement about the recent level that count as standing still
-STANDS_SHARE = 0.1  # ... or share of the change itself, which is more where a series was constant
+STANDS_SHARE = 0.05  # ... or share of the change itself, which is more where a series was constant
 STILL_SHARE = 0.03
 RECENT_RATE = 0.2
 REMEMBERED = 400.0  # buckets an old level is remembered for
@@ -69,15 +76,24 @@ REMEMBERED = 400.0  # buckets an old level is remembered for
 
 @inlined
 def learn_shift(
-    c: NDArray[np.float64], off: float, sigma: float, enough: float, weight: float
+    c: NDArray[np.float64],
+    off: float,
+    sigma: float,
+    enough: float,
+    longest: float,
+    young: float,
+    weight: float,
 ) -> int:
     """Collect evidence; 2 when a shift was accepted in this bucket, 1 when it has become likely.
 
     ``off`` is the distance from the slow level, ``sigma`` the spread at this time of day. Where the
-    series is now is followed without clipping, and so is how much it moves about that.
+    series is now is followed without clipping, and so is how much it moves about that. ``enough``
+    and ``longest`` are buckets of evidence; ``young`` is the age in buckets up to which a level
+    that was opened anew is still warming up.
     """
-    c[RECENT_SIZE] += RECENT_RATE * weight * (abs(off - c[RECENT]) - c[RECENT_SIZE])
-    c[RECENT] += RECENT_RATE * weight * (off - c[RECENT])
+    before = c[RECENT]
+    c[RECENT_SIZE] += RECENT_RATE * weight * (abs(off - before) - c[RECENT_SIZE])
+    c[RECENT] += RECENT_RATE * weight * (off - before)
     held = c[SHIFT]
     if abs(off) > OFF * sigma:
         if held * off < 0.0:
@@ -85,19 +101,28 @@ def learn_shift(
         held += weight if off > 0.0 else -weight
     else:
         held -= math.copysign(min(2.0 * weight, abs(held)), held)
-    before = abs(c[SHIFT])
+    had = abs(c[SHIFT])
+    has = abs(held)
     c[SHIFT] = held
-    if before < 1.0:
-        c[SHIFT_FROM] = off
-    if abs(held) >= enough:
+    if had < 1.0:
+        c[SHIFT_BEFORE] = before
+        c[SHIFT_FROM] = before
+        c[SHIFT_JUMP] = 0.0
+        c[SHIFT_ASKED] = 0.0
+    if had < ONSET <= has:
+        c[SHIFT_JUMP] = c[RECENT] - c[SHIFT_BEFORE]
+    sharp = abs(c[SHIFT_JUMP]) >= SHARP * abs(c[RECENT] - c[SHIFT_BEFORE]) or c[BOOST] <= young
+    if has >= max(c[SHIFT_ASKED], enough if sharp else SLOWLY * enough):
         size = abs(c[RECENT])
-        near = abs(c[RECENT] - c[SHIFT_FROM]) < max(STANDS * sigma, STANDS_SHARE * size)
-        if near and c[RECENT_SIZE] < max(STILL * sigma, STILL_SHARE * size):
+        drift = abs(c[RECENT] - c[SHIFT_FROM])
+        stands = sharp or drift < max(STANDS * sigma, STANDS_SHARE * size)
+        still = c[RECENT_SIZE] < max(STILL * sigma, STILL_SHARE * size)
+        if (stands and still) or has >= longest:
             accept_level(c)
             return 2
-        c[SHIFT] = 0.5 * held  # still on its way, as a leak is: ask again later
+        c[SHIFT_ASKED] = has + 0.5 * enough
         c[SHIFT_FROM] = c[RECENT]
-    if before < 0.5 * enough <= abs(held):
+    if had < 0.5 * enough <= has:
         return 1
     return 0
 
@@ -172,14 +197,13 @@ def learn_scale_change(c: NDArray[np.float64], z: float, weight: float) -> int:
 
 @inlined
 def go_back(c: NDArray[np.float64]) -> None:
-    """Return every tracker to the level before the last accepted one, which is then the old one."""
+    """Return every tracker to the level before the last accepted one."""
     moved = c[OLD_SHIFT]
     for i in range(TRACKERS):
         c[LEVEL + i] -= moved
     for b in range(BANDS):
         c[BAND + b] = 0.0
-    c[OLD_SHIFT] = -moved
-    c[OLD_LEFT] = REMEMBERED
+    c[OLD_LEFT] = 0.0  # going there once more is news again
     c[RECENT] = 0.0
     c[SHIFT] = 0.0
     forget_recent(c)

@@ -1,7 +1,7 @@
 """One detector: its rows, who holds them, and a step through a stretch of buckets.
 
 Called by the engine with buckets cut at fixed places (multiples of STRETCH since the epoch), so
-that what is shared between rows, the pooled record of surprise, changes at the same buckets however
+that what is shared between rows, the record of surprises, changes at the same buckets however
 a caller cuts its blocks.
 """
 
@@ -30,21 +30,21 @@ from anomaly_operator.engine.layout import (
     DAY_S,
     MAX_DAILY_SLOTS,
     MAX_WEEKLY_SLOTS,
+    OCTAVES,
     SEEN,
     SPREAD_LOW,
     SPREAD_UP,
-    TAIL_BINS,
     VIEWS,
     WEEK_S,
     RowState,
     slots_of,
 )
 from anomaly_operator.engine.memory import KEY_BYTES, MemoryLimit, roomy
+from anomaly_operator.engine.records import curve_of, halve_when_full
 from anomaly_operator.engine.renormalising import Ranking
 from anomaly_operator.engine.rules import rule_arrays, window_arrays, windows_active
 from anomaly_operator.engine.scoring import score_rows
 from anomaly_operator.engine.slots import SlotTable
-from anomaly_operator.engine.tails import pooled
 
 STRETCH = 64  # buckets between refreshes of what rows share; also bounds temporary memory
 TAKEOVER_WIDEN = 4.0  # spreads a new pod's level may lie off its predecessor's
@@ -103,7 +103,8 @@ class DetectorModel:
         self.partitions: list[str] = []
         self._partition_index: dict[str, int] = {}
         self.joint = np.zeros((0, 3))
-        self._set_pool(np.zeros((VIEWS, TAIL_BINS)))
+        self.records = np.zeros((VIEWS, OCTAVES), np.int64)
+        self.curves = np.stack([curve_of(record) for record in self.records])
         self.ranking = Ranking()
         self.rollouts: dict[tuple[str, str], int] = {}
         self._views: WeakKeyDictionary[SeriesSet, SetView] = WeakKeyDictionary()
@@ -121,17 +122,10 @@ class DetectorModel:
         arrays = sum(int(array.nbytes) for array in self.state.arrays())
         return arrays + self.joint.nbytes + KEY_BYTES * self.table.used()
 
-    def refresh_pool(self) -> None:
-        """Sum the rows' records of surprise into what a row with little experience borrows."""
-        used = len(self.table.holders)
-        record = self.state.surprise[:used].sum(axis=0, dtype=np.float64)
-        self._set_pool(record)
-
-    def _set_pool(self, records: Floats) -> None:
-        """Take over what rows share, one curve a view."""
-        curves = [pooled(record) for record in records]
-        self.pool = np.stack([curve for curve, _ in curves])
-        self.tail_scale = np.array([scale for _, scale in curves])
+    def refresh_curves(self) -> None:
+        """Take over what all rows' surprises say of a claim."""
+        halve_when_full(self.records)
+        self.curves = np.stack([curve_of(record) for record in self.records])
 
     def prune(self, oldest: float) -> int:
         """Forget rows not seen since bucket ``oldest``; answers how many."""
@@ -257,7 +251,6 @@ class DetectorModel:
             state.daily,
             state.daily_spread,
             state.weekly,
-            state.surprise,
             view.rows,
             values[part],
             first + begin,
@@ -268,8 +261,8 @@ class DetectorModel:
             settings.resolution,
             self._restarts,
             self._accept,
-            self.pool,
-            self.tail_scale,
+            self.records,
+            self.curves,
             *view.rules,
             view.windows[0],
             active,

@@ -155,7 +155,7 @@ class Engine:
         window = share * self.settings.prune_window_s / self.settings.span_s
         for model in self.models.values():
             self.limit.pruned += model.prune(index - window)
-            model.refresh_pool()
+            model.refresh_curves()
             oldest_s = index * self.settings.span_s - self.settings.renormalization_window_s
             model.ranking.refresh(
                 partitions=len(model.partitions), span_s=self.settings.span_s, oldest_s=oldest_s

@@ -48,7 +48,6 @@ from anomaly_operator.engine.layout import (
     DAY_S,
     DAYS_KNOWN,
     ERROR,
-    FIRST,
     GROWN,
     LASTING_LOW,
     LASTING_UP,
@@ -72,6 +71,7 @@ from anomaly_operator.engine.layout import (
     TAIL_LOW_N,
     TAIL_UP,
     TAIL_UP_N,
+    VIEW_RUN,
     VISITS,
     WEEK_S,
     WEEK_UNIT,
@@ -81,17 +81,13 @@ from anomaly_operator.engine.layout import (
     WINDOWS,
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
+from anomaly_operator.engine.records import YOUNG_WEIGHT, corrected_log_p, learn_record
 from anomaly_operator.engine.rhythm import (
     GAIN_FLOOR,
     JITTER,
-    MOVE_CLIP,
-    SPREAD_GAIN,
     WEEK_DOUBT,
-    WEEK_STEPS,
     WEEKLY_GAIN_FLOOR,
-    learn_slot,
-    learn_slot_spread,
-    learn_week,
+    learn_clock,
     proven,
     slot_edge,
     slot_spread,
@@ -100,8 +96,8 @@ from anomaly_operator.engine.rhythm import (
 )
 from anomaly_operator.engine.rules import rule_that_applies
 from anomaly_operator.engine.scales import change_scale, from_scale, learn_scale, to_scale
+from anomaly_operator.engine.single import bent_size, learn_single, single_surprise
 from anomaly_operator.engine.spreads import (
-    MEAN_TO_DEVIATION,
     grow_up,
     learn_bounds,
     learn_spreads,
@@ -109,9 +105,7 @@ from anomaly_operator.engine.spreads import (
 from anomaly_operator.engine.starting import start_daily, start_row
 from anomaly_operator.engine.tails import (
     LN2,
-    calibrated,
-    forget_surprises,
-    learn_record,
+    forget_tails,
     learn_tail,
     log_sf,
     normal_score,
@@ -121,11 +115,8 @@ from anomaly_operator.engine.weekdays import learn_weekday, weekday_of
 LARGEST = 1e30  # values beyond are taken as this: float32 tables and squares stay finite
 COEFFICIENT_FLOOR = 1e-4  # variation below 0.01 % of the level is never anomalous
 BACK = 0.3  # of the distance from the present level that may be left from the old one
-EARLY_DAYS = 4.0  # in which what one day said is soon unsaid by the next ...
-EARLY_GAIN = 0.35  # ... by at least this share of the difference
 NUDGE = 1e-9  # of a slot: a bucket that starts with its slot must not round into the one before
 CERTAIN = 4.0  # spreads of a weekly departure that is no chance
-LOUD_GAIN = 0.3  # of the usual step, for what an anomaly teaches the day's shape
 WIDEN_KEPT = 0.88  # of the extra spread, from bucket to bucket
 RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
 TOLD_FROM = -6.6  # ln p of three spreads
@@ -133,6 +124,12 @@ UNMOVED = 0.01  # of the level: spread of a series that was never seen to move .
 MOVED = 20.0  # ... half of it after this many moves
 VIEW_COST = LN2  # -ln p that choosing between two views costs
 KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
+ODD_RUN = 3.5  # buckets of something that lasts, after which what is slow is taught a half of it
+WARM_DAYS = 2.0  # after a level was opened, in which a slow change is a warm-up
+SETTLED_LEAST = 16.0  # buckets: half a day, within these, till what lasts is told again
+SETTLED_MOST = 96.0
+LONGEST_LEAST = 48.0  # buckets: a day, within these, till whatever lasts is accepted
+LONGEST_MOST = 480.0
 WEEKDAY_CLIP = 8.0  # ... and from the slow level, once the week is known
 
 
@@ -151,7 +148,6 @@ def advance_rows(
     daily: NDArray[np.float32],
     daily_spread: NDArray[np.float32],
     weekly: NDArray[np.int16],
-    surprise: NDArray[np.float32],
     rows: NDArray[np.int64],
     values: NDArray[np.float64],
     first_index: int,
@@ -162,8 +158,8 @@ def advance_rows(
     resolution: float,
     restarts: bool,
     accept: float,
-    pool: NDArray[np.float64],
-    tail_scale: NDArray[np.float64],
+    records: NDArray[np.int64],
+    curves: NDArray[np.float64],
     scopes: NDArray[np.bool_],
     conditions: NDArray[np.float64],
     actions: NDArray[np.int64],
@@ -197,7 +193,9 @@ def advance_rows(
     hour_slots = day_slots // 24 if day_slots % 24 == 0 else 0
     day_slot_s = DAY_S / max(day_slots, 1)
     week_slot_s = WEEK_S / max(week_slots, 1)
-    slow_enough = span_s >= CLOCK_SPAN_S and day_slots > 0
+    longest = min(max(per_day, LONGEST_LEAST), LONGEST_MOST)
+    settled = min(max(0.5 * per_day, SETTLED_LEAST), SETTLED_MOST)
+    clock_span_s = span_s if span_s >= CLOCK_SPAN_S and day_slots > 0 else 0.0
     bases = np.zeros(CLASSES)
     answer = np.zeros(2 + CLASSES)
     scores = np.zeros(BANDS)
@@ -219,7 +217,6 @@ def advance_rows(
         if row < 0:
             continue
         c = core[row]
-        record = surprise[row]
         day = daily[row]
         day_spread = daily_spread[row]
         week = weekly[row]
@@ -324,25 +321,27 @@ def advance_rows(
                 worst = 0.0
             # How surprising that is, alone and with the buckets before, by their own records.
             double = LN2 if side == 0 else 0.0  # two sides make everything twice as likely
-            surprised = max(-double - log_sf(single_z), 0.0) if worst > 0.0 else 0.0
+            below = 0 if e > 0.0 else 1
+            size = bent_size(off / sigma, near)
+            surprised = single_surprise(c, size, below) if worst > 0.0 else 0.0
             weakest(c, min(max(ref, -1e6), 1e6), held)
             slow = max(-LN2 - log_sf(multi_z), 0.0)
-            lasts_up = max(lasting_surprise(c, held, 0), slow) if side >= 0 else 0.0
-            lasts_low = max(lasting_surprise(c, held, WINDOWS), slow) if side <= 0 else 0.0
+            lasts_up = max(lasting_surprise(c, held, 0, settled), slow) if side >= 0 else 0.0
+            lasts_low = max(lasting_surprise(c, held, WINDOWS, settled), slow) if side <= 0 else 0.0
             if restarted and side != 1:
                 lasts_up = 0.0
                 lasts_low = 0.0
             above = SINGLE_UP if e > 0.0 else SINGLE_LOW
-            lp = calibrated(surprised, record[above], pool[above], tail_scale[above])
-            for v, lasts in ((LASTING_UP, lasts_up), (LASTING_LOW, lasts_low)):
-                lp = min(lp, calibrated(lasts, record[v], pool[v], tail_scale[v]))
+            lp = corrected_log_p(surprised, curves[above])
+            lp = min(lp, corrected_log_p(lasts_up, curves[LASTING_UP]))
+            lp = min(lp, corrected_log_p(lasts_low, curves[LASTING_LOW]))
             lp = min(lp + VIEW_COST + double, 0.0)
             model_lp = lp
             run = c[RUN]
             known = familiar_p(c, max(worst, multi_z) if worst > 0.0 else 0.0)
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
-            news = cautious(c, max(-lp, 0.0), slow_enough)
+            news = cautious(c, max(-lp, 0.0), clock_span_s)
             lp = -rested(c, news)
 
             # What is told.
@@ -394,9 +393,11 @@ def advance_rows(
                     forget_recent(c)
                     widen = 1.0 if logged else 0.5 * abs(expected)
                 calm = weight / (1.0 + 0.25 * run)
+                odd = max(c[VIEW_RUN + LASTING_UP], c[VIEW_RUN + LASTING_LOW]) / ODD_RUN
+                still = calm / (1.0 + odd * odd)
                 spread = 0.5 * (c[SPREAD_UP] + c[SPREAD_LOW]) + 0.5 * floor + 1e-12
                 if widen < sigma0:
-                    learn_spreads(c, e, sigma, ref_off, ref_sigma, factor, calm)
+                    learn_spreads(c, e, sigma, ref_off, ref_sigma, factor, calm, still)
                     if n > 30.0 and run == 0.0:
                         if e > 0.0:
                             learn_tail(c, TAIL_UP, TAIL_UP_N, z, calm)
@@ -404,50 +405,43 @@ def advance_rows(
                             learn_tail(c, TAIL_LOW, TAIL_LOW_N, z, calm)
                     learn_bounds(c, above_edge, not (inside or above_edge), calm)
                 if n > 20.0:
-                    learn_record(c, record[above], above, surprised, weight)
+                    young = clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS)
+                    share = YOUNG_WEIGHT[int(c[GROWN])] if young else 1.0
                     beside = SINGLE_UP + SINGLE_LOW - above
-                    learn_record(c, record[beside], beside, 0.0, weight)
-                    learn_record(c, record[LASTING_UP], LASTING_UP, lasts_up, weight)
-                    learn_record(c, record[LASTING_LOW], LASTING_LOW, lasts_low, weight)
+                    learn_record(c, records[above], above, surprised, weight, share)
+                    learn_record(c, records[beside], beside, 0.0, weight, share)
+                    learn_record(c, records[LASTING_UP], LASTING_UP, lasts_up, weight, share)
+                    learn_record(c, records[LASTING_LOW], LASTING_LOW, lasts_low, weight, share)
                 if abs(e) > floor:
                     c[MOVES] += weight
-                    learn_lasting(c, held, calm)  # a constant series says nothing of its tails
+                    learn_single(c, size, below, calm / (1.0 + run * run))
+                    learn_lasting(c, held, still)  # a constant series says nothing of its tails
                 if weight > 0.5:
                     recall(c, min(max(ref, -1e6), 1e6))
                 learn_rest(c, news)
                 learn_event(c, max(worst, multi_z) if worst > 0.0 else worst, weight)
                 learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:
-                    anchor = c[FIRST] if c[ERROR + RATES] == 0.0 else c[LEVEL + RATES + SLOW]
-                    if usable == 3:
-                        anchor = c[LEVEL + 2 * RATES + SLOW] + bases[2] - bases[1]
-                    wide = 20.0 if visits < EARLY_DAYS else 1.0
-                    reach = wide * MOVE_CLIP * spread * factor
-                    gain = weight * max(1.0 / (visits + 1.0), GAIN_FLOOR) / per_slot
-                    if visits < EARLY_DAYS:
-                        gain = max(gain, weight * EARLY_GAIN / per_slot)
-                    if worst >= LOUD and visits >= 7.0:
-                        gain *= LOUD_GAIN
-                    if usable > 1:
-                        ratio = abs(e) / (spread / MEAN_TO_DEVIATION)
-                        learn_slot_spread(day_spread, d, ratio, weight * SPREAD_GAIN / per_slot)
-                        if week_slots > 0:
-                            base = c[FIRST]
-                            if usable == 3:
-                                base = c[LEVEL + 2 * RATES + SLOW] + c[WEEKDAY + weekday]
-                            weeks = visits / 7.0
-                            week_gain = weight * max(1.0 / (weeks + 1.0), WEEKLY_GAIN_FLOOR)
-                            if c[WEEK_UNIT] == 0.0:
-                                c[WEEK_UNIT] = spread / WEEK_STEPS
-                            learn_week(
-                                week,
-                                w,
-                                y - base - day[d],
-                                week_gain / per_week_slot,
-                                4.0 * reach if weeks < 2.0 else reach,
-                                c[WEEK_UNIT],
-                            )
-                    learn_slot(day, d, y - anchor, gain, reach)
+                    learn_clock(
+                        c,
+                        day,
+                        day_spread,
+                        week,
+                        d,
+                        w,
+                        usable,
+                        bases[2] - bases[1],
+                        c[WEEKDAY + weekday],
+                        y,
+                        e,
+                        spread,
+                        factor,
+                        visits,
+                        worst >= LOUD,
+                        per_slot,
+                        per_week_slot,
+                        weight,
+                    )
                     c[VISITS] += weight
                 klass = 0
                 if usable > 1 and answer[3] > answer[2]:
@@ -466,7 +460,13 @@ def advance_rows(
                     c, y, bases, usable, max(sigma, spread), weight, error_rate, class_rate
                 )
                 shifted = learn_shift(
-                    c, y - reference, spread * factor + edge + widen, accept, weight
+                    c,
+                    y - reference,
+                    spread * factor + edge + widen,
+                    accept,
+                    longest,
+                    WARM_DAYS * per_day,
+                    weight,
                 )
                 if c[REF_SPREAD] < 3.0 * spread:
                     note |= shifted
@@ -485,7 +485,7 @@ def advance_rows(
                     note |= learn_scale_change(c, z, weight)
                 if c[GROWN] < len(GROWN_DAYS) and visits >= GROWN_DAYS[int(c[GROWN])]:
                     c[GROWN] += 1.0
-                    forget_surprises(c, record)
+                    forget_tails(c)
                     grow_up(c)
                 c[COUNT] = n + weight
                 c[BOOST] += weight

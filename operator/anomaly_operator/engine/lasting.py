@@ -5,28 +5,16 @@ the least is taken, on either side. A lone spike leaves it where it was, a devia
 lifts it by all of its size: what makes a row's single buckets heavy-tailed does not make this so,
 and a factor of two that holds for an hour is told from a hundred bursts of ten.
 
-Every window has a tail of the row's own on each side. Beyond the edge that SHARE of the buckets
-exceed, excesses follow a generalised Pareto law [1]_: its scale and shape come from the running
-mean m and mean square q of the excesses (method of moments),
-
-    shape = (1 - m^2 / (q - m^2)) / 2,    -ln p = -ln SHARE + ln(1 + shape x / (1 - shape)) / shape
-
-with x the excess over m. Priors hold both near an exponential tail until some tens were seen.
-
-References
-----------
-.. [1] J. R. M. Hosking, J. R. Wallis, "Parameter and quantile estimation for the generalized
-   Pareto distribution", Technometrics 29 (1987).
+Every window has a tail of the row's own on each side (``extremes.py``).
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
+from anomaly_operator.engine.extremes import EXPONENTIAL, learn_tail_of, tail_surprise
 from anomaly_operator.engine.layout import (
     BOOST,
     COUNT,
@@ -40,18 +28,11 @@ from anomaly_operator.engine.layout import (
 )
 
 WINDOW = np.array([2, 4, 8])  # buckets
-SHARE = 0.02  # of buckets beyond a window's edge
-EDGE_SURPRISE = -math.log(SHARE)
 FIRST_EDGE = np.array([1.7, 1.5, 1.3])  # of white noise, about
 FIRST_EXCESS = 0.35
+LEAST_EDGE = 0.3
 LEAST_EXCESS = 0.1
-EXCESS_CLIP = 8.0  # mean excesses one bucket may count as
-PRIOR_EXCESSES = 20.0
-MEMORY = 4000.0  # buckets the excesses are averaged over
-EDGE_STEP = 0.08  # of the mean excess, for an edge that is long learnt
-LEAST_SHAPE = 0.02  # below, exponential
-MOST_SHAPE = 0.45
-SPEAKS = 16.0  # buckets since the level was opened: before, nothing can have lasted
+SPEAKS = 16.0  # buckets since the first: before, nothing can have lasted
 
 
 @inlined
@@ -60,7 +41,7 @@ def start_lasting(c: NDArray[np.float64]) -> None:
     for i in range(2 * WINDOWS):
         c[LASTING_EDGE + i] = FIRST_EDGE[i % WINDOWS]
         c[LASTING_EXCESS + i] = FIRST_EXCESS
-        c[LASTING_SQUARE + i] = 2.0  # of an exponential
+        c[LASTING_SQUARE + i] = EXPONENTIAL
     forget_recent(c)
 
 
@@ -98,40 +79,38 @@ def weakest(c: NDArray[np.float64], off: float, out: NDArray[np.float64]) -> Non
 
 
 @inlined
-def lasting_surprise(c: NDArray[np.float64], sizes: NDArray[np.float64], first: int) -> float:
-    """-ln p of the most surprising window of a side; its windows begin at ``first``."""
-    if min(c[COUNT], c[BOOST]) < SPEAKS:
+def lasting_surprise(
+    c: NDArray[np.float64], sizes: NDArray[np.float64], first: int, settled: float
+) -> float:
+    """-ln p of the most surprising window of a side; its windows begin at ``first``.
+
+    A row whose level was opened anew (new pod, restart) is silent for ``settled`` buckets: it warms
+    up, and where it will stay is not known before.
+    """
+    if c[COUNT] < SPEAKS or (c[BOOST] < c[COUNT] and c[BOOST] < settled):
         return 0.0
     worst = 0.0
     for i in range(first, first + WINDOWS):
-        edge = c[LASTING_EDGE + i]
-        if sizes[i] <= edge:
-            worst = max(worst, EDGE_SURPRISE * sizes[i] / edge)
-            continue
-        square = c[LASTING_SQUARE + i]
-        shape = min(0.5 * (1.0 - 1.0 / max(square - 1.0, 0.1)), MOST_SHAPE)
-        excess = (sizes[i] - edge) / c[LASTING_EXCESS + i]
-        if shape > LEAST_SHAPE:
-            excess = math.log1p(shape * excess / (1.0 - shape)) / shape
-        worst = max(worst, EDGE_SURPRISE + excess)
+        surprise = tail_surprise(
+            c, sizes[i], LASTING_EDGE + i, LASTING_EXCESS + i, LASTING_SQUARE + i
+        )
+        worst = max(worst, surprise)
     return worst
 
 
 @inlined
 def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: float) -> None:
-    """Move every window's edge, mean excess and mean square."""
-    n = c[LASTING_N] + weight
-    c[LASTING_N] = n
-    rate = weight / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
-    reach = weight * max(min(10.0 / (n + 1.0), 1.0), EDGE_STEP)
+    """Move every window's tail."""
+    c[LASTING_N] += weight
     for i in range(2 * WINDOWS):
-        mean = c[LASTING_EXCESS + i]
-        edge = c[LASTING_EDGE + i]
-        over = sizes[i] > edge
-        if over:
-            excess = min((sizes[i] - edge) / mean, EXCESS_CLIP)
-            square = c[LASTING_SQUARE + i]
-            c[LASTING_SQUARE + i] = square + rate * (excess * excess - square)
-            c[LASTING_EXCESS + i] = max(mean + rate * (excess - 1.0) * mean, LEAST_EXCESS)
-        moved = edge + reach * mean * ((1.0 if over else 0.0) - SHARE)
-        c[LASTING_EDGE + i] = max(moved, 0.3)
+        learn_tail_of(
+            c,
+            sizes[i],
+            LASTING_EDGE + i,
+            LASTING_EXCESS + i,
+            LASTING_SQUARE + i,
+            c[LASTING_N],
+            weight,
+            LEAST_EDGE,
+            LEAST_EXCESS,
+        )

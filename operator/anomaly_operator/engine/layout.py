@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATE_VERSION = 2  # raise whenever the meaning of any array changes
+STATE_VERSION = 3  # raise whenever the meaning of any array changes
 
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
 MAX_DAILY_SLOTS = 288  # 5 minutes: finer rhythm is not worth its memory
 MAX_WEEKLY_SLOTS = 672  # 15 minutes, on top of the day's own 5 or 15
 UNVISITED = -32768  # of the weekly table, which is counted in units of WEEK_UNIT
-TAIL_BINS = 24  # octaves of probability a row's own record of surprise reaches
+OCTAVES = 16  # of probability the record of surprises reaches
 
 CLASSES = 3  # without rhythm, daily, daily and weekly
 RATES = 4  # fast to slow
@@ -90,13 +90,19 @@ DAYS_KNOWN = 95  # different weekdays whose level is known; WEEKDAYS once the we
 DAY_LEVEL = 96  # + weekday: mean of the last such day, until the week is known
 WEEKDAY = 103  # + weekday: what that day adds to the level
 LASTING_N = 110  # buckets the tails below were learnt from
-LASTING_EDGE = 111  # + side * WINDOWS + window: weakest distance that LASTING_SHARE exceed
+LASTING_EDGE = 111  # + side * WINDOWS + window: weakest distance that few buckets exceed
 LASTING_EXCESS = 117  # by how much, on average
 LASTING_SQUARE = 123  # and the mean square of that, in squares of the average
 NEWEST = 129  # + buckets ago: distance from the slow level, in its spreads
 VIEW_RUN = 137  # + view: odd buckets one after the other
 MOVES = 141  # buckets whose value was not just what was foreseen
-CORE = 142
+SINGLE_EDGE = 142  # + side (0 above, 1 below): the same of a single bucket's distance
+SINGLE_EXCESS = 144
+SINGLE_SQUARE = 146
+SHIFT_BEFORE = 148  # distance from the slow level just before evidence of a change began
+SHIFT_JUMP = 149  # and how far it had come a few buckets later
+SHIFT_ASKED = 150  # evidence at which to ask again whether the change is to be accepted
+CORE = 151
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
@@ -120,7 +126,6 @@ class RowState:
     daily: NDArray[np.float32]  # (R, D) shape of the day around the level; NaN = never visited
     daily_spread: NDArray[np.float32]  # (R, D) spread of the slot over the row's spread
     weekly: NDArray[np.int16]  # (R, W) the week's departure from the day, in WEEK_UNIT
-    surprise: NDArray[np.float32]  # (R, VIEWS, TAIL_BINS) how often each octave was seen
 
     @classmethod
     def empty(cls, rows: int, daily_slots: int, weekly_slots: int) -> RowState:
@@ -132,7 +137,6 @@ class RowState:
             daily=np.full((rows, daily_slots), np.nan, np.float32),
             daily_spread=np.ones((rows, daily_slots), np.float32),
             weekly=np.full((rows, weekly_slots), UNVISITED, np.int16),
-            surprise=np.zeros((rows, VIEWS, TAIL_BINS), np.float32),
         )
 
     def arrays(self) -> tuple[Any, ...]:
@@ -142,7 +146,6 @@ class RowState:
             self.daily,
             self.daily_spread,
             self.weekly,
-            self.surprise,
         )
 
     def row_bytes(self) -> int:
@@ -155,7 +158,7 @@ class RowState:
         Array by array, so that never more than one of them is there twice.
         """
         fresh = RowState.empty(1, self.daily.shape[1], self.weekly.shape[1])
-        for name in ("core", "daily", "daily_spread", "weekly", "surprise"):
+        for name in ("core", "daily", "daily_spread", "weekly"):
             old = getattr(self, name)
             bigger = np.empty((rows, *old.shape[1:]), old.dtype)
             bigger[: len(old)] = old

@@ -35,6 +35,7 @@ CLIP = np.array([3.0, 3.0, 3.0, 2.5])  # spreads a single value may pull a track
 SLOPE_RATE = 0.002  # of the slow tracker's own step
 ERROR_CLIP = 8.0  # spreads; what no tracker foresaw must not decide between them
 SLOW = RATES - 1
+LAST_THIRD = 3.0
 SETTLING = 8.0  # buckets a new pod's level is followed closely before it is averaged
 
 
@@ -109,8 +110,8 @@ def learn_levels(
     n = c[COUNT]
     age = c[BOOST]
     opened = 1.0 / (n + 1.0)
-    if age < n:  # opened anew: first where it goes, then a plain average
-        opened = 0.5 if 0.0 < age < SETTLING else 1.0 / (max(age - SETTLING, 0.0) + 1.0)
+    if age < n:  # opened anew: where it goes, then what the last third of its new life says
+        opened = 0.5 if 0.0 < age < SETTLING else LAST_THIRD / (max(age, 0.0) + LAST_THIRD)
     settled = age > SETTLING
     rate_e = max(error_rate, 1.0 / (n + 1.0))
     error_limit = ERROR_CLIP * sigma

@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
-from anomaly_operator.engine.layout import UNVISITED
+from anomaly_operator.engine.layout import (
+    ERROR,
+    FIRST,
+    LEVEL,
+    RATES,
+    UNVISITED,
+    WEEK_UNIT,
+)
+from anomaly_operator.engine.levels import SLOW
+from anomaly_operator.engine.spreads import MEAN_TO_DEVIATION
 
 GAIN_FLOOR = 0.15  # a slot remembers about six days
 WEEKLY_GAIN_FLOOR = 0.25  # about four weeks
@@ -29,6 +38,10 @@ WEEK_STEPS = 16.0  # units of the weekly table in a spread
 WEEK_DOUBT = 0.3  # a weekly job's size is known no better than this share of it
 PROOF = 4.0  # variances a slot must stand out by to count half
 PRIOR_VISITS = 2.0  # visits' worth of "like any other slot"
+EARLY_DAYS = 4.0  # in which what one day said is soon unsaid by the next ...
+EARLY_GAIN = 0.35  # ... by at least this share of the difference
+EARLY_REACH = 20.0  # ... and a visit may move a slot by as many times what it may later
+LOUD_GAIN = 0.3  # of the usual step, for what an anomaly teaches the day's shape
 JITTER = 0.2  # of the step to the neighbouring slots: clocks of jobs are not exact
 
 
@@ -119,3 +132,62 @@ def learn_slot_spread(
     held = daily_spread[slot]
     clipped = min(ratio, SPREAD_CLIP * max(held, 1.0))
     daily_spread[slot] = min(max(held + gain * (clipped - held), 0.05), WIDEST)
+
+
+@inlined
+def learn_clock(
+    c: NDArray[np.float64],
+    day: NDArray[np.float32],
+    day_spread: NDArray[np.float32],
+    week: NDArray[np.int16],
+    d: int,
+    w: int,
+    usable: int,
+    beyond_day: float,
+    weekday: float,
+    y: float,
+    e: float,
+    spread: float,
+    factor: float,
+    visits: float,
+    loud: bool,
+    per_slot: float,
+    per_week_slot: float,
+    weight: float,
+) -> None:
+    """Teach the day's and the week's tables one bucket.
+
+    ``d`` and ``w`` are its slots, ``usable`` the classes in use, ``beyond_day`` and ``weekday``
+    what the week and the day of the week add now, ``e`` the forecast's error, ``factor`` the time
+    of day's share in the spread and ``visits`` the days seen.
+    """
+    anchor = c[FIRST] if c[ERROR + RATES] == 0.0 else c[LEVEL + RATES + SLOW]
+    if usable == 3:
+        anchor = c[LEVEL + 2 * RATES + SLOW] + beyond_day
+    wide = EARLY_REACH if visits < EARLY_DAYS else 1.0
+    reach = wide * MOVE_CLIP * spread * factor
+    gain = weight * max(1.0 / (visits + 1.0), GAIN_FLOOR) / per_slot
+    if visits < EARLY_DAYS:
+        gain = max(gain, weight * EARLY_GAIN / per_slot)
+    if loud and visits >= 7.0:
+        gain *= LOUD_GAIN
+    if usable > 1:
+        ratio = abs(e) / (spread / MEAN_TO_DEVIATION)
+        learn_slot_spread(day_spread, d, ratio, weight * SPREAD_GAIN / per_slot)
+        if len(week) > 0:
+            base = c[FIRST]
+            if usable == 3:
+                base = c[LEVEL + 2 * RATES + SLOW] + weekday
+            weeks = visits / 7.0
+            week_gain = weight * max(1.0 / (weeks + 1.0), WEEKLY_GAIN_FLOOR)
+            if c[WEEK_UNIT] == 0.0:
+                c[WEEK_UNIT] = spread / WEEK_STEPS
+            learn_week(
+                week,
+                w,
+                y - base - day[d],
+                week_gain / per_week_slot,
+                4.0 * reach if weeks < 2.0 else reach,
+                c[WEEK_UNIT],
+            )
+    learn_slot(day, d, y - anchor, gain, reach)

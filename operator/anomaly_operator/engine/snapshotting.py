@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anomaly_operator.engine.detecting import DetectorModel
     from anomaly_operator.engine.engine import Engine
 
-_NAMES = ("core", "daily", "daily_spread", "weekly", "surprise")
+_NAMES = ("core", "daily", "daily_spread", "weekly")
 
 
 def dump(engine: Engine, *, lent: bool = False) -> dict[str, NDArray[np.generic]]:
@@ -44,7 +44,8 @@ def dump(engine: Engine, *, lent: bool = False) -> dict[str, NDArray[np.generic]
         for name, array in zip(_NAMES, model.state.arrays(), strict=True):
             arrays[f"{index}/{name}"] = _lent(array[:used]) if lent else array[:used].copy()
         arrays[f"{index}/joint"] = model.joint.copy()
-        arrays[f"{index}/pool"] = np.column_stack([model.pool, model.tail_scale])
+        arrays[f"{index}/records"] = model.records.copy()
+        arrays[f"{index}/curves"] = model.curves.copy()
         about["detectors"][str(index)] = {
             "metric": model.settings.metric,
             "function": model.settings.function,
@@ -148,7 +149,13 @@ def _load_detector(
     for partition in described["partitions"]:
         model.partition_code(partition)
     model.joint = np.array(arrays[f"{index}/joint"], dtype=np.float64).reshape(-1, 3)
-    pool = np.array(arrays[f"{index}/pool"], dtype=np.float64)
-    model.pool, model.tail_scale = pool[:, :-1].copy(), pool[:, -1].copy()
+    for name in ("records", "curves"):
+        mine, stored = getattr(model, name), arrays[f"{index}/{name}"]
+        if stored.shape != mine.shape or stored.dtype != mine.dtype:
+            raise SnapshotRejected(
+                f"state: {index}/{name} is {stored.shape} {stored.dtype}, "
+                f"not {mine.shape} {mine.dtype}; learning starts afresh"
+            )
+        mine[...] = stored
     load_ranking(model.ranking, described["ranking"])
     model.rollouts = {(p, f): int(b) for p, f, b in described["rollouts"]}

@@ -44,11 +44,12 @@ def learn_spreads(
     ref_sigma: float,
     factor: float,
     calm: float,
+    still: float,
 ) -> None:
     """Learn from an error ``e`` and a distance ``off`` from the slow level.
 
     ``sigma`` and ``ref_sigma`` are what was assumed of them, ``factor`` the time of day's share in
-    that, ``calm`` the weight.
+    that, ``calm`` the weight of the error and ``still`` that of the distance.
     """
     experience = 0.5 * c[COUNT] + FIRST_WEIGHT
     rate = calm / min(experience, MEMORY)
@@ -63,8 +64,8 @@ def learn_spreads(
         c[SPREAD_UP] -= rate * c[SPREAD_UP]
         c[SPREAD_LOW] -= rate * c[SPREAD_LOW]
     size = min(abs(off), SPREAD_CLIP * ref_sigma) / factor * MEAN_TO_DEVIATION
-    c[REF_SPREAD] += rate * (size - c[REF_SPREAD])
-    c[LATELY] += calm / min(experience, LATELY_MEMORY) * (size - c[LATELY])
+    c[REF_SPREAD] += still / min(experience, MEMORY) * (size - c[REF_SPREAD])
+    c[LATELY] += still / min(experience, LATELY_MEMORY) * (size - c[LATELY])
 
 
 @inlined

@@ -29,6 +29,7 @@ from anomaly_operator.engine.layout import (
     TAIL_LOW,
     TAIL_UP,
 )
+from anomaly_operator.engine.single import start_single
 from anomaly_operator.engine.weekdays import start_weekdays
 
 FIRST_SPREAD = 0.1  # of the level: what is assumed of a series after one value
@@ -53,6 +54,7 @@ def start_row(c: NDArray[np.float64], y: float, index: float, resolution: float)
     c[SEEN] = index
     c[COUNT] = 1.0
     c[BOOST] = 1.0
+    start_single(c)
     start_lasting(c)
     start_weekdays(c)
     for r in range(CLASSES):

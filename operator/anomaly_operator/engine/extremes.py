@@ -1,0 +1,89 @@
+"""Tails of a row's own: how rare a distance is, by those the row has had before.
+
+Beyond an edge that SHARE of the buckets exceed, excesses follow a generalised Pareto law [1]_, as
+extreme-value theory has it for all but exotic tails [2]_. Its scale and shape come from the running
+mean m and mean square q (in squares of m) of the excesses, by the method of moments [3]_:
+
+    shape = (1 - 1 / (q - 1)) / 2,    -ln p = -ln SHARE + ln(1 + shape x / (1 - shape)) / shape
+
+with x the excess over m. The edge itself is followed by Robbins and Monro's stochastic
+approximation. One event must not teach that its like are ordinary: an excess counts as at most
+EXCESS_CLIP means, and whoever calls gives the buckets of a run ever less weight.
+
+A tail is four numbers in ``core``: ``edge``, ``excess`` and ``square`` are their columns.
+
+References
+----------
+.. [1] J. Pickands, "Statistical inference using extreme order statistics", Ann. Statist. 3 (1975).
+.. [2] A. Siffer et al., "Anomaly detection in streams with extreme value theory", KDD 2017 (SPOT).
+.. [3] J. R. M. Hosking, J. R. Wallis, "Parameter and quantile estimation for the generalized
+   Pareto distribution", Technometrics 29 (1987).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomaly_operator.engine.compiled import inlined
+
+SHARE = 0.02  # of buckets beyond the edge
+EDGE_SURPRISE = -math.log(SHARE)
+EXPONENTIAL = 2.0  # mean square of an exponential, in squares of its mean
+EXCESS_CLIP = 5.0  # mean excesses one bucket may count as
+PRIOR_EXCESSES = 20.0  # of the law assumed at first
+MEMORY = 4000.0  # buckets the excesses are averaged over
+EDGE_STEP = 0.08  # of the mean excess, for an edge that is long learnt
+LIGHTEST_SHAPE = -0.05  # a little lighter than exponential, as a normal is there
+HEAVIEST_SHAPE = 0.45
+STRAIGHT_FROM = 4.0  # mean excesses from which a light tail goes on as an exponential
+NEARLY_EXPONENTIAL = 0.01
+
+
+@inlined
+def excess_surprise(excess: float, square: float) -> float:
+    """-ln P(excess this large | beyond the edge), ``excess`` in means."""
+    shape = 0.5 * (1.0 - 1.0 / max(square - 1.0, 0.1))
+    shape = min(max(shape, LIGHTEST_SHAPE), HEAVIEST_SHAPE)
+    if abs(shape) < NEARLY_EXPONENTIAL:
+        return excess
+    if shape > 0.0 or excess < STRAIGHT_FROM:
+        return math.log1p(shape * excess / (1.0 - shape)) / shape
+    here = math.log1p(shape * STRAIGHT_FROM / (1.0 - shape)) / shape
+    return here + (excess - STRAIGHT_FROM) / (1.0 - shape + shape * STRAIGHT_FROM)
+
+
+@inlined
+def tail_surprise(
+    c: NDArray[np.float64], size: float, edge: int, excess: int, square: int
+) -> float:
+    """-ln p of a distance ``size`` >= 0; below the edge proportional to it."""
+    if size <= c[edge]:
+        return float(EDGE_SURPRISE * size / c[edge])
+    return float(EDGE_SURPRISE + excess_surprise((size - c[edge]) / c[excess], c[square]))
+
+
+@inlined
+def learn_tail_of(
+    c: NDArray[np.float64],
+    size: float,
+    edge: int,
+    excess: int,
+    square: int,
+    n: float,
+    weight: float,
+    least_edge: float,
+    least_excess: float,
+) -> None:
+    """Move a tail's edge, mean excess and mean square by one bucket; ``n`` were seen before."""
+    mean = c[excess]
+    over = size > c[edge]
+    if over:
+        rate = weight / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
+        e = min((size - c[edge]) / mean, EXCESS_CLIP)
+        c[square] += rate * (e * e - c[square])
+        c[excess] = max(mean + rate * (e - 1.0) * mean, least_excess)
+    reach = weight * max(min(10.0 / (n + 1.0), 1.0), EDGE_STEP)
+    c[edge] = max(c[edge] + reach * mean * ((1.0 if over else 0.0) - SHARE), least_edge)

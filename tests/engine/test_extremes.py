@@ -1,0 +1,104 @@
+"""A row's own tails against the laws they are to follow."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.strategies import floats
+from scipy import stats
+
+from anomaly_operator.engine.extremes import (
+    EDGE_SURPRISE,
+    EXPONENTIAL,
+    SHARE,
+    excess_surprise,
+    learn_tail_of,
+    tail_surprise,
+)
+from anomaly_operator.engine.layout import (
+    CORE,
+    LASTING_N,
+    SINGLE_EDGE,
+    SINGLE_EXCESS,
+    SINGLE_SQUARE,
+)
+from anomaly_operator.engine.single import (
+    bent_size,
+    learn_single,
+    single_surprise,
+    start_single,
+)
+
+COLUMNS = (SINGLE_EDGE, SINGLE_EXCESS, SINGLE_SQUARE)
+
+
+def core() -> np.ndarray:
+    fresh = np.zeros(CORE)
+    start_single(fresh)
+    return fresh
+
+
+def taught(sizes: np.ndarray) -> np.ndarray:
+    """A row that has seen these sizes on its upper side."""
+    row = core()
+    for n, size in enumerate(sizes):
+        learn_tail_of(row, float(size), *COLUMNS, float(n), 1.0, 0.3, 0.05)
+    return row
+
+
+@settings(deadline=None)
+@given(shape=floats(0.05, 0.4), excess=floats(0.0, 50.0))
+def test_beyond_the_edge_it_is_the_generalised_pareto_law(shape: float, excess: float) -> None:
+    """Scale is the mean times (1 - shape), mean square 2 (1 - shape) / (1 - 2 shape)."""
+    square = 2.0 * (1.0 - shape) / (1.0 - 2.0 * shape)
+    expected = -stats.genpareto.logsf(excess, shape, scale=1.0 - shape)
+    assert excess_surprise(excess, square) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(square=floats(1.2, 60.0), edge=floats(0.4, 5.0))
+def test_a_larger_distance_is_never_less_surprising(square: float, edge: float) -> None:
+    row = core()
+    row[SINGLE_EDGE], row[SINGLE_SQUARE] = edge, square
+    answers = [tail_surprise(row, size, *COLUMNS) for size in np.linspace(0.0, 60.0, 400)]
+    assert np.all(np.diff(answers) > 0.0)
+    assert answers[0] == 0.0
+
+
+def test_at_the_edge_a_share_of_the_buckets_is_beyond() -> None:
+    sizes = np.abs(np.random.default_rng(1).normal(size=60_000))
+    row = taught(sizes)
+    assert np.mean(sizes > row[SINGLE_EDGE]) == pytest.approx(SHARE, rel=0.25)
+    assert tail_surprise(row, row[SINGLE_EDGE], *COLUMNS) == pytest.approx(EDGE_SURPRISE)
+
+
+@pytest.mark.parametrize(
+    ("law", "rarity"),
+    [(stats.halfnorm(), 1e-4), (stats.expon(), 1e-4), (stats.genpareto(0.2), 1e-4)],
+    ids=["normal", "exponential", "power law"],
+)
+def test_what_is_learnt_tells_one_in_ten_thousand(law: object, rarity: float) -> None:
+    """Extrapolated from the 2 % beyond the edge, within a factor three."""
+    row = taught(law.rvs(size=60_000, random_state=3))  # type: ignore[attr-defined]
+    claimed = math.exp(-tail_surprise(row, law.isf(rarity), *COLUMNS))  # type: ignore[attr-defined]
+    assert rarity / 3.0 < claimed < 3.0 * rarity
+
+
+def test_one_event_does_not_make_its_like_ordinary() -> None:
+    """After a single spike of forty spreads in a month a second one is still one in 10^5."""
+    rng = np.random.default_rng(5)
+    row = core()
+    for n, t in enumerate(rng.normal(size=2880)):
+        row[LASTING_N] = n
+        size = bent_size(40.0 if n == 2000 else t, 1e9)
+        learn_single(row, size, 0 if t > 0.0 or n == 2000 else 1, 1.0)
+    assert single_surprise(row, bent_size(40.0, 1e9), 0) > -math.log(1e-5)
+    assert row[SINGLE_SQUARE + 1] < EXPONENTIAL, "the other side has the tail of a normal"
+
+
+def test_the_way_home_is_no_larger_than_its_distance_from_the_slow_level() -> None:
+    assert bent_size(30.0, 2.0) == bent_size(2.0, 1e9)
+    assert bent_size(-30.0, 1e9) == bent_size(30.0, 1e9)
