@@ -18,6 +18,7 @@ from benchmarks.fleet.model import EventKind, Fleet, Settings
 from benchmarks.fleet.running import run_ours, run_peer
 from benchmarks.peers.registry import fast_peers, slow_peers
 from benchmarks.report import Goal, Section, Table
+from benchmarks.sections import second_fleet
 
 FLEETS = (
     Settings(seed=11, workloads=40),
@@ -36,7 +37,7 @@ Both = dict[float, Figures]  # score mark -> measured at it
 
 
 def run(folder: Path, *, quick: bool, seed_shift: int = 0) -> Section:
-    """Run ours on every fleet, and peers on the first."""
+    """Run ours on every fleet, peers on the first, and ours on fleets of a second generator."""
     marks: dict[float, list[Figures]] = {MAJOR: [], CRITICAL: []}
     fleets, answers = [], []
     for settings in QUICK_FLEETS if quick else FLEETS:
@@ -58,6 +59,9 @@ def run(folder: Path, *, quick: bool, seed_shift: int = 0) -> Section:
     goals = _goals(both)
     tables.append(peers := _peers(fleets[0], answers[0]["score"], quick=quick))
     goals += _ahead(peers)
+    second = second_fleet.run(quick=quick, seed_shift=seed_shift)
+    tables += second.tables
+    goals += second.goals
     drawn = plots.fleet_cases(folder, fleets[0], answers[0], marks[MAJOR][0])
     return Section("fleet", tuple(tables), tuple(goals), tuple(drawn))
 
