@@ -21,6 +21,7 @@ EARLY_CAP = 0.4  # ... and for every bucket it has seen
 GROWN_DAYS = (2.0, 8.0, 15.0)  # days lived through after which surprise is learnt anew
 YOUNG_CAP = (-1.2, 0.4, 2.9)  # -ln p it may claim before these ages, beyond once a week among 60
 WEEK_OF_SIXTY_S = 60.0 * 7.0 * 86400.0
+SHORTEST_SPAN_S = 900.0  # ... of buckets this long: shorter ones know no more of weekends
 UNBENT = 0.7  # share of a cap up to which nothing is bent
 CLOCK_SPAN_S = 300.0  # bucket spans from which a series must have seen days to claim rarity
 
@@ -43,6 +44,6 @@ def cautious(c: NDArray[np.float64], surprise: float, clock_span_s: float) -> fl
     """
     surprise = bent(surprise, FIRST_CAP + EARLY_CAP * c[COUNT])
     if clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS):
-        week = math.log(WEEK_OF_SIXTY_S / clock_span_s)
+        week = math.log(WEEK_OF_SIXTY_S / max(clock_span_s, SHORTEST_SPAN_S))
         surprise = bent(surprise, week + YOUNG_CAP[int(c[GROWN])])
     return surprise

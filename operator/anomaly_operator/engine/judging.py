@@ -124,7 +124,12 @@ UNMOVED = 0.01  # of the level: spread of a series that was never seen to move .
 MOVED = 20.0  # ... half of it after this many moves
 VIEW_COST = LN2  # -ln p that choosing between two views costs
 KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
-ODD_RUN = 3.5  # buckets of something that lasts, after which what is slow is taught a half of it
+NORMAL_SPAN_S = (
+    900.0  # an event lasts minutes or hours, not buckets: at shorter spans it has more ...
+)
+LEAST_PACE = 0.5  # ... of them, within these factors
+MOST_PACE = 4.0
+ODD_RUN = 3.5  # such buckets of what lasts, after which what is slow is taught a half of it
 WARM_DAYS = 2.0  # after a level was opened, in which a slow change is a warm-up
 SETTLED_LEAST = 16.0  # buckets: half a day, within these, till what lasts is told again
 SETTLED_MOST = 96.0
@@ -193,6 +198,7 @@ def advance_rows(
     hour_slots = day_slots // 24 if day_slots % 24 == 0 else 0
     day_slot_s = DAY_S / max(day_slots, 1)
     week_slot_s = WEEK_S / max(week_slots, 1)
+    pace = min(max(NORMAL_SPAN_S / span_s, LEAST_PACE), MOST_PACE)
     longest = min(max(per_day, LONGEST_LEAST), LONGEST_MOST)
     settled = min(max(0.5 * per_day, SETTLED_LEAST), SETTLED_MOST)
     clock_span_s = span_s if span_s >= CLOCK_SPAN_S and day_slots > 0 else 0.0
@@ -393,7 +399,7 @@ def advance_rows(
                     forget_recent(c)
                     widen = 1.0 if logged else 0.5 * abs(expected)
                 calm = weight / (1.0 + 0.25 * run)
-                odd = max(c[VIEW_RUN + LASTING_UP], c[VIEW_RUN + LASTING_LOW]) / ODD_RUN
+                odd = max(c[VIEW_RUN + LASTING_UP], c[VIEW_RUN + LASTING_LOW]) / (ODD_RUN * pace)
                 still = calm / (1.0 + odd * odd)
                 spread = 0.5 * (c[SPREAD_UP] + c[SPREAD_LOW]) + 0.5 * floor + 1e-12
                 if widen < sigma0:
@@ -414,7 +420,7 @@ def advance_rows(
                     learn_record(c, records[LASTING_LOW], LASTING_LOW, lasts_low, weight, share)
                 if abs(e) > floor:
                     c[MOVES] += weight
-                    learn_single(c, size, below, calm / (1.0 + run * run))
+                    learn_single(c, size, below, calm / (1.0 + run * run / (pace * pace)))
                     learn_lasting(c, held, still)  # a constant series says nothing of its tails
                 if weight > 0.5:
                     recall(c, min(max(ref, -1e6), 1e6))
