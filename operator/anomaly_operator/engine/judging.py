@@ -124,10 +124,9 @@ UNMOVED = 0.01  # of the level: spread of a series that was never seen to move .
 MOVED = 20.0  # ... half of it after this many moves
 VIEW_COST = LN2  # -ln p that choosing between two views costs
 KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
-NORMAL_SPAN_S = (
-    900.0  # an event lasts minutes or hours, not buckets: at shorter spans it has more ...
-)
-LEAST_PACE = 0.5  # ... of them, within these factors
+# An event lasts minutes or hours, not buckets: of shorter ones it has more, within these factors.
+NORMAL_SPAN_S = 900.0
+LEAST_PACE = 0.5
 MOST_PACE = 4.0
 ODD_RUN = 3.5  # such buckets of what lasts, after which what is slow is taught a half of it
 WARM_DAYS = 2.0  # after a level was opened, in which a slow change is a warm-up
