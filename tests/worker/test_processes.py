@@ -190,7 +190,7 @@ def test_killed_again_and_again_it_ends_with_the_records_of_an_undisturbed_run(
                 lambda restored=restored: case.log("killed").count(" INFO restored") > restored,
                 what="it works again",
             )
-        time.sleep(chance.uniform(0.05, 1.5))
+        time.sleep(chance.uniform(0.05, 1.5))  # the instant of the kill, not a wait for something
         assert process.poll() is None, case.log("killed")[-3000:]
         process.kill()
         process.wait(10)

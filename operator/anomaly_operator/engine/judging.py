@@ -124,6 +124,7 @@ UNMOVED = 0.01  # of the level: spread of a series that was never seen to move .
 MOVED = 20.0  # ... half of it after this many moves
 VIEW_COST = LN2  # -ln p that choosing between two views costs
 KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
+WEEKDAY_CLIP = 8.0  # ... and from the slow level, once the week is known
 # An event lasts minutes or hours, not buckets: of shorter ones it has more, within these factors.
 NORMAL_SPAN_S = 900.0
 LEAST_PACE = 0.5
@@ -134,7 +135,6 @@ SETTLED_LEAST = 16.0  # buckets: half a day, within these, till what lasts is to
 SETTLED_MOST = 96.0
 LONGEST_LEAST = 48.0  # buckets: a day, within these, till whatever lasts is accepted
 LONGEST_MOST = 480.0
-WEEKDAY_CLIP = 8.0  # ... and from the slow level, once the week is known
 
 
 @inlined

@@ -35,8 +35,8 @@ CLIP = np.array([3.0, 3.0, 3.0, 2.5])  # spreads a single value may pull a track
 SLOPE_RATE = 0.002  # of the slow tracker's own step
 ERROR_CLIP = 8.0  # spreads; what no tracker foresaw must not decide between them
 SLOW = RATES - 1
-LAST_THIRD = 3.0
-SETTLING = 8.0  # buckets a new pod's level is followed closely before it is averaged
+LAST_THIRD = 3.0  # gain over age: of an opened level the newest third of its life has the say
+SETTLING = 8.0  # buckets a new pod's level is followed closely before it is averaged like that
 
 
 @inlined

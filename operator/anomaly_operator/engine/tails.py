@@ -38,7 +38,7 @@ EXCEED_SURPRISE = 2.302585092994046  # -ln(2 sf(EXCEED)): one in ten given the s
 EXCESS_CAP = 3.0  # a single value, however large, moves the tail by this much
 ODD = 5.0  # excess from which a value is rather an anomaly than the tail
 EXCESS_MEAN = 1.0 - math.exp(-EXCESS_CAP)  # of a capped standard exponential
-KEPT = 0.2
+KEPT = 0.2  # of what is known of exceedances, when a row's model has grown
 
 
 @inlined

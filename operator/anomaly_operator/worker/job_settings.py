@@ -48,7 +48,7 @@ class JobSettings:
 
     @property
     def step_s(self) -> float:
-        """Resolution asked of the source, the same for history and for now."""
+        """Resolution asked of the source, the same for history and for live buckets."""
         return max(_MIN_STEP_S, min(_MAX_STEP_S, self.span_s // _STEPS_A_BUCKET))
 
     @property

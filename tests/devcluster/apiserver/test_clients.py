@@ -99,7 +99,7 @@ def eventually(what: str, look: Callable[[], bool], *, deadline_s: float = 20.0)
     end = time.monotonic() + deadline_s
     while not look():
         assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two looks; the deadline above decides
 
 
 def test_a_kopf_operator_reacts(

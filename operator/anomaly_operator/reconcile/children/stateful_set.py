@@ -34,7 +34,7 @@ MODEL_MEMORY_MARGIN = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """How many workers should run, and the note that says why there are none for now."""
+    """How many workers should run, and the note that says why none do."""
 
     replicas: int
     note: dict[str, str]
