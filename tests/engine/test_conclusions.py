@@ -104,6 +104,23 @@ def test_rules_withhold_what_they_apply_to(rule: Rule, muted: bool) -> None:  # 
     assert bool([m for m in outcome.muted if m.series.family == "w0" and m.window == ""]) == muted
 
 
+def test_a_bucket_does_not_hear_of_what_was_withheld() -> None:
+    """Or else the anomaly score, and whoever alerts on it, would tell what a rule was to hide."""
+    _, plain = spiked()
+    _, ruled = spiked(analysis(rules=(condition("actual", "gt", 400.0),)))
+    assert plain.buckets[-1].anomaly_score >= 50
+    assert ruled.buckets[-1].anomaly_score < 3
+    assert max(m.score for m in ruled.muted) >= 50
+
+
+def test_a_window_over_all_leaves_a_quiet_bucket_that_was_counted() -> None:
+    end = MONDAY_S + (LAST + 1) * 900.0
+    _, outcome = spiked(analysis(windows=(Window("all", ((end - 900.0, end),), SKIP),)))
+    last = outcome.buckets[-1]
+    assert (last.record_count, last.event_count, last.windows) == (0, 3, ("all",))
+    assert last.anomaly_score < 1e-9
+
+
 def test_a_window_names_itself_and_keeps_its_values_from_the_model() -> None:
     end = MONDAY_S + (LAST + 1) * 900.0
     window = Window("patching", ((end - 900.0, end),), SKIP_BOTH, (Scope("pod", ("w*",)),))

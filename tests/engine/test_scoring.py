@@ -51,6 +51,7 @@ def table(log_p: np.ndarray, *, joint: np.ndarray | None = None) -> tuple[np.nda
         0.0,
         0.0,
         np.zeros(CLAIM_BINS),
+        np.zeros(shape, np.int16),
         np.zeros((1, 3)) if joint is None else joint,
         score,
         crowd,

@@ -10,7 +10,17 @@ from anomaly_operator.engine.contract import SeriesKey
 from anomaly_operator.engine.engine import Engine
 from anomaly_operator.engine.layout import COUNT
 from anomaly_operator.engine.slots import SlotTable
-from tests.engine.building import DAY, analysis, block, bytes_of, lasting, members, noise, run
+from tests.engine.building import (
+    DAY,
+    MONDAY_S,
+    analysis,
+    block,
+    bytes_of,
+    lasting,
+    members,
+    noise,
+    run,
+)
 
 
 def rollout(at: int, *, overlap: int = 0, buckets: int = 8 * DAY) -> np.ndarray:
@@ -66,6 +76,23 @@ def test_a_planned_end_is_silent() -> None:
     silent = engine.advance([replace(last, ended=frozenset({0}))])
     assert len(spoken.records) == 1
     assert silent.records == ()
+
+
+def test_a_planned_end_silences_the_last_bucket_alone_and_its_bucket_too() -> None:
+    """In a block of several stretches the last value of each is no end."""
+    values = noise(DAY * 9, series=1)
+    settings = analysis(side="low")
+    engine, _, _ = run(values, settings)
+    first = len(values)
+    ahead = noise(100, series=1, seed=8)
+    inside = 63 - (first + round(MONDAY_S / 900.0)) % 64  # the last bucket of a stretch
+    ahead[inside] = ahead[-1] = 1.0
+    outcome = engine.advance([replace(block(ahead, lasting(1), first=first), ended=frozenset({0}))])
+    told = [round((r.timestamp_s - MONDAY_S) / 900.0) - first for r in outcome.records]
+    assert inside in told
+    assert len(ahead) - 1 not in told
+    assert outcome.buckets[-1].anomaly_score < 3.0
+    assert outcome.muted == ()
 
 
 def test_a_pod_that_comes_back_is_one_more() -> None:

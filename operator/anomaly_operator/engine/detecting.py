@@ -188,7 +188,8 @@ class DetectorModel:
     ) -> None:
         """Judge and learn ``values`` (T, S), buckets ``first`` and on, into ``out``."""
         view = self.view(block.series, analysis)
-        offset_s = block.start_s - round(block.start_s / self._span_s) * self._span_s
+        index = round(block.start_s / self._span_s)  # of the block's first bucket
+        offset_s = block.start_s - index * self._span_s
         arrivals = self._arrivals(view, values, 0)
         begin = 0
         while arrivals:
@@ -202,7 +203,7 @@ class DetectorModel:
                     view,
                     column,
                     first + now,
-                    values[now:],
+                    block.values[first - index + now :],
                     limit,
                     held_elsewhere,
                     annotations,
@@ -385,6 +386,7 @@ class DetectorModel:
             self.settings.min_deviation_absolute,
             self.settings.min_deviation_relative,
             self.ranking.correction,
+            out.mute,
             self.joint,
             out.score,
             out.crowd,

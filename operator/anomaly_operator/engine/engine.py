@@ -33,7 +33,7 @@ from anomaly_operator.engine.contract import (
 from anomaly_operator.engine.detecting import STRETCH, DetectorModel, Stretch
 from anomaly_operator.engine.influence import Evidence, influencers_of
 from anomaly_operator.engine.memory import MemoryLimit
-from anomaly_operator.engine.recording import annotations_of, records_of, withheld
+from anomaly_operator.engine.recording import annotations_of, mute_ends, records_of, withheld
 from anomaly_operator.engine.rules import windows_active
 from anomaly_operator.engine.scoring import WARNING_AT, score_of
 from anomaly_operator.engine.snapshotting import dump, load
@@ -194,9 +194,10 @@ class Engine:
                 out=out,
                 annotations=collected.annotations,
             )
+            mute_ends(out, block, begin=begin)
             model.score(view, values, out)
             at_s = block.start_s + begin * span
-            collected.muted += withheld(out, block, values, start_s=at_s, analysis=self.settings)
+            collected.muted += withheld(out, block, start_s=at_s, analysis=self.settings)
             for t, item in records_of(
                 out,
                 block,

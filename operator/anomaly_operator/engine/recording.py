@@ -30,6 +30,7 @@ from anomaly_operator.engine.contract import (
 from anomaly_operator.engine.detecting import Stretch
 from anomaly_operator.engine.explaining import sentence, summary
 from anomaly_operator.engine.influence import Evidence
+from anomaly_operator.engine.rules import CUT_SHORT
 from anomaly_operator.engine.scoring import LN10, WARNING, corrected, period_of
 
 RECORD_SCORE = WARNING
@@ -45,8 +46,19 @@ _NOTES = (
 )
 
 
+def mute_ends(out: Stretch, block: Block, *, begin: int) -> None:
+    """Mute the last bucket of series that ended as planned: it is cut short, not low.
+
+    ``begin`` is where the stretch begins in ``block``.
+    """
+    for s in block.ended:
+        there = np.flatnonzero(np.isfinite(block.values[:, s]))
+        if len(there) and begin <= there[-1] < begin + len(out.mute):
+            out.mute[there[-1] - begin, s] = CUT_SHORT
+
+
 def withheld(
-    out: Stretch, block: Block, values: Floats, *, start_s: float, analysis: AnalysisSettings
+    out: Stretch, block: Block, *, start_s: float, analysis: AnalysisSettings
 ) -> list[Muted]:
     """Take muted scores out of ``out`` and say which."""
     found: list[Muted] = []
@@ -55,14 +67,10 @@ def withheld(
             score = float(out.score[t, s])
             who = int(out.mute[t, s])
             out.score[t, s] = 0.0
-            if score >= RECORD_SCORE:
+            if score >= RECORD_SCORE and who != CUT_SHORT:
                 name = analysis.windows[-who - 1].name if who < 0 else ""
                 time_s = start_s + t * analysis.span_s
                 found.append(Muted(time_s, block.detector_index, block.series.keys[s], name, score))
-    for s in block.ended:
-        there = np.flatnonzero(np.isfinite(values[:, s]))
-        if len(there):
-            out.score[there[-1], s] = 0.0  # its last bucket is cut short, not low
     return found
 
 
