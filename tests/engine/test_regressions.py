@@ -144,6 +144,16 @@ def test_a_new_constant_level_is_accepted_though_it_is_far_in_spreads() -> None:
     assert scores[60:].max() < MINOR
 
 
+@pytest.mark.parametrize("level", [1.0, 1e5, 2.5e9])
+def test_a_step_that_changes_the_scale_is_accepted_as_soon_as_any_other(level: float) -> None:
+    """The step makes the logarithm fit better; what it had come so far was kept in bytes."""
+    values = noise(WEEKS)[:, 0] * level / 100.0
+    values[-2 * DAY :] *= 2.0
+    told = [at for event, at in events(values, side=Side.BOTH) if event == "level_accepted"]
+    assert [at - (WEEKS - 2 * DAY) for at in told] == [23]
+    assert late_scores(values, WEEKS - DAY, side=Side.BOTH).max() < MAJOR
+
+
 def test_ten_samples_give_no_severe_score() -> None:
     values = noise(10)[:, 0]
     values[-1] = 1e6

@@ -30,10 +30,16 @@ from anomaly_operator.engine.layout import (
     LIKELIHOOD,
     LOGGED,
     OFFSET,
+    OLD_SHIFT,
     PLAIN_SIZE,
     RATES,
+    RECENT,
+    RECENT_SIZE,
     REF_SPREAD,
     SHARE_SIZE,
+    SHIFT_BEFORE,
+    SHIFT_FROM,
+    SHIFT_JUMP,
     SLOPE,
     SPREAD_LOW,
     SPREAD_UP,
@@ -115,6 +121,7 @@ def change_scale(c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray
         offset = max(OFFSET_SHARE * level, 1e-9)
         unit = c[WEEK_UNIT] / (level + offset)
         shapes_to_log(c, day, week, offset, unit)
+        change_distances(c, level, offset)
         for i in range(TRACKERS):
             c[LEVEL + i] = log_of(c[LEVEL + i], offset)
         c[FIRST] = log_of(c[FIRST], offset)
@@ -134,6 +141,7 @@ def change_scale(c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray
         level = math.exp(min(c[LEVEL + SLOW], 80.0))
         unit = c[WEEK_UNIT] * level
         shapes_to_plain(c, day, week, unit)
+        change_distances(c, c[LEVEL + SLOW], offset)
         for i in range(TRACKERS):
             c[LEVEL + i] = math.exp(min(c[LEVEL + i], 80.0)) - offset
         c[FIRST] = math.exp(min(c[FIRST], 80.0)) - offset
@@ -162,6 +170,35 @@ def change_scale(c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray
     c[BOUND_LOW] = 2.2
     c[LIKELIHOOD] = 0.0
     c[WEEK_UNIT] = unit
+
+
+@inlined
+def change_distances(c: NDArray[np.float64], level: float, offset: float) -> None:
+    """Convert what a change under way is told by: distances from the slow level.
+
+    ``level`` is that in the row's present units. A step is often what makes the row change over, so
+    these may be many times the level: each end is converted and not just its slope.
+    """
+    before = c[SHIFT_BEFORE]
+    after = moved_end(c, level, before + c[SHIFT_JUMP], offset)
+    c[SHIFT_BEFORE] = moved_end(c, level, before, offset)
+    c[SHIFT_JUMP] = after - c[SHIFT_BEFORE]
+    c[SHIFT_FROM] = moved_end(c, level, c[SHIFT_FROM], offset)
+    c[OLD_SHIFT] = -moved_end(c, level, -c[OLD_SHIFT], offset)
+    at = max(level + c[RECENT], 0.0) + offset
+    if c[LOGGED] == 0.0:
+        c[RECENT_SIZE] /= at
+    else:
+        c[RECENT_SIZE] *= math.exp(min(level + c[RECENT], 80.0))
+    c[RECENT] = moved_end(c, level, c[RECENT], offset)
+
+
+@inlined
+def moved_end(c: NDArray[np.float64], level: float, off: float, offset: float) -> float:
+    """A distance ``off`` from ``level`` on the scale that the row is changing to."""
+    if c[LOGGED] == 0.0:
+        return log_of(level + off, offset) - log_of(level, offset)
+    return math.exp(min(level + off, 80.0)) - math.exp(min(level, 80.0))
 
 
 @inlined
