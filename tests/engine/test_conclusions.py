@@ -49,7 +49,7 @@ def test_a_record_says_all_a_reader_needs() -> None:
     assert told.anomaly_type == "spike"
     assert told.single_bucket_impact > told.multi_bucket_impact
     assert told.lower_confidence_bound < told.typical_value < told.upper_confidence_bound
-    assert told.sentence.startswith("5x higher than typical for a Wednesday")
+    assert told.sentence.startswith("5x higher than typical; expected ")
 
 
 def test_every_bucket_has_a_result_and_the_odd_one_stands_out() -> None:

@@ -85,6 +85,7 @@ class Stretch:
     length: NDArray[np.float32]
     mute: NDArray[np.int16]
     notes: NDArray[np.int16]
+    level: NDArray[np.float32]  # only where notes tell of a shift
     crowd: Floats  # (T, P)
     bucket_period: Floats  # (T, P)
 
@@ -279,6 +280,7 @@ class DetectorModel:
             out.length[part],
             out.mute[part],
             out.notes[part],
+            out.level[part],
         )
 
     def _admit(

@@ -303,6 +303,7 @@ class _Room:
             length=np.empty(shape, np.float32),
             mute=np.empty(shape, np.int16),
             notes=np.empty(shape, np.int16),
+            level=np.empty(shape, np.float32),
             crowd=np.zeros((end - begin, partitions)),
             bucket_period=np.zeros((end - begin, partitions)),
         )

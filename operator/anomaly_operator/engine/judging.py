@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_operator.engine.announcing import NOTE_CLOCK, announce_rhythm, reason_of
 from anomaly_operator.engine.anomalies import (
     LOUD,
     familiar_p,
@@ -21,8 +22,7 @@ from anomaly_operator.engine.anomalies import (
 )
 from anomaly_operator.engine.caution import CLOCK_SPAN_S, GROWN_DAYS, cautious
 from anomaly_operator.engine.changes import (
-    NOTE_RHYTHM_FOUND,
-    NOTE_RHYTHM_LOST,
+    NOTE_ACCEPTED,
     NOTE_VARIANCE,
     go_back,
     learn_phase,
@@ -59,6 +59,7 @@ from anomaly_operator.engine.layout import (
     OLD_SHIFT,
     PHASE,
     RATES,
+    RECENT,
     REF_SPREAD,
     RHYTHM,
     RUN,
@@ -181,10 +182,12 @@ def advance_rows(
     length: NDArray[np.float32],
     mute: NDArray[np.int16],
     notes: NDArray[np.int16],
+    level: NDArray[np.float32],
 ) -> None:
     """Judge and learn ``values`` (T, S) with state rows ``rows`` (S,); -1 is not judged.
 
-    Writes every output (T, S): NaN and 0 where there is no value or no experience.
+    Writes every output (T, S): NaN and 0 where there is no value or no experience. ``level`` is
+    where the series has gone to, and written only where a shift is noted.
     """
     buckets, width = values.shape
     day_slots = daily.shape[1]
@@ -346,8 +349,10 @@ def advance_rows(
             known = familiar_p(c, max(worst, multi_z) if worst > 0.0 else 0.0)
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
+            known_lp = lp
             news = cautious(c, max(-lp, 0.0), clock_span_s)
             lp = -rested(c, news)
+            note = reason_of(known_lp - model_lp, -news - known_lp, lp + news)
 
             # What is told.
             ls = -surprised
@@ -376,7 +381,7 @@ def advance_rows(
                 s,
                 t,
                 value,
-                told,
+                typical[t, s],
                 index * span_s + offset_s,
                 scopes,
                 conditions,
@@ -387,7 +392,8 @@ def advance_rows(
             )
             mute[t, s] = applied[0]
             weight = applied[1]
-            note = 0
+            if c[RHYTHM] > 0.0 and usable > 1:
+                note |= NOTE_CLOCK
             if factor > 1.5:
                 note |= NOTE_VARIANCE
 
@@ -448,11 +454,6 @@ def advance_rows(
                         weight,
                     )
                     c[VISITS] += weight
-                klass = 0
-                if usable > 1 and answer[3] > answer[2]:
-                    klass = 1
-                if usable > 2 and answer[4] > answer[2 + klass]:
-                    klass = 2
                 if day_slots > 0 and week_slots > 0:
                     limit = KEPT_CLIP * max(sigma, spread)
                     kept = expected + min(max(e, -limit), limit)
@@ -473,15 +474,11 @@ def advance_rows(
                     WARM_DAYS * per_day,
                     weight,
                 )
-                if c[REF_SPREAD] < 3.0 * spread:
+                if shifted and c[REF_SPREAD] < 3.0 * spread:
                     note |= shifted
-                announced = int(c[RHYTHM])
-                if announced < klass and answer[2 + klass] > 0.8 and visits >= 2.0:
-                    c[RHYTHM] = klass
-                    note |= NOTE_RHYTHM_FOUND
-                elif announced > 0 and usable > 1 and answer[2] > 0.95:
-                    c[RHYTHM] = 0.0
-                    note |= NOTE_RHYTHM_LOST
+                    gone = c[OLD_SHIFT] if shifted & NOTE_ACCEPTED else c[RECENT]
+                    level[t, s] = from_scale(c, reference + gone)
+                note |= announce_rhythm(c, usable, visits)
                 if learn_scale(c, value, told, weight):
                     change_scale(c, day, week)
                 if usable > 1 and hour_slots > 0:
