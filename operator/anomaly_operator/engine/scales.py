@@ -58,6 +58,7 @@ ENOUGH = 8.0  # log likelihood ratio that changes the scale
 FORGET = 0.998
 CLIP = 3.0  # log likelihood one bucket may contribute
 NEVER = -1e9  # a value below zero was seen
+MOST_OF_A_SLOT = 1e36  # what a float32 holds, with room to learn
 
 
 @inlined
@@ -246,4 +247,5 @@ def shapes_to_plain(
             week[w] = int(min(max(moved / unit, -32000.0), 32000.0))
     for d in range(days):
         if not math.isnan(day[d]):
-            day[d] = math.exp(min(level, 80.0)) * (math.exp(min(day[d], 40.0)) - 1.0)
+            plain = math.exp(min(level, 80.0)) * (math.exp(min(day[d], 40.0)) - 1.0)
+            day[d] = min(plain, MOST_OF_A_SLOT)
