@@ -191,6 +191,7 @@ def test_the_limit_says_when_it_comes_near() -> None:
     assert limit.prune_share(500) == 1.0
     assert 1.0 / 16.0 <= limit.prune_share(990) < 0.1
     assert not limit.admits(900, 200)
+    limit.weigh(980)
     limit.note(980)
     assert limit.status(980) == "hard_limit"
     limit.note(400)

@@ -39,7 +39,14 @@ from anomaly_operator.engine.layout import (
     RowState,
     slots_of,
 )
-from anomaly_operator.engine.memory import KEY_BYTES, MemoryLimit, roomy
+from anomaly_operator.engine.memory import (
+    CLAIM_BYTES,
+    FAMILY_BYTES,
+    KEY_BYTES,
+    PARTITION_BYTES,
+    MemoryLimit,
+    roomy,
+)
 from anomaly_operator.engine.records import curve_of, halve_when_full
 from anomaly_operator.engine.renormalising import Ranking
 from anomaly_operator.engine.rules import rule_arrays, window_arrays, windows_active
@@ -108,6 +115,7 @@ class DetectorModel:
         self.curves = np.stack([curve_of(record) for record in self.records])
         self.ranking = Ranking()
         self.rollouts: dict[tuple[str, str], int] = {}
+        self.settled = 0  # of them, when last tidied
         self._views: WeakKeyDictionary[SeriesSet, SetView] = WeakKeyDictionary()
         self._restarts = any(word in settings.metric.lower() for word in _RESTARTING)
         buckets = ACCEPT_S / analysis.span_s
@@ -119,14 +127,26 @@ class DetectorModel:
         self.generation += 1
 
     def held_bytes(self) -> int:
-        """Bytes of arrays and of the table of keys."""
-        arrays = sum(int(array.nbytes) for array in self.state.arrays())
-        return arrays + self.joint.nbytes + KEY_BYTES * self.table.used()
+        """Bytes of arrays, of the table of keys, and of what is remembered beside them.
+
+        Past records and rollouts count from when their number was last settled, at a fixed bucket:
+        what is admitted and what was the peak must not hang on how a caller cuts its blocks.
+        """
+        arrays = (*self.state.arrays(), self.joint, self.records, self.curves)
+        held = sum(int(array.nbytes) for array in arrays) + self.ranking.array_bytes()
+        held += KEY_BYTES * self.table.used() + PARTITION_BYTES * len(self.partitions)
+        return held + CLAIM_BYTES * self.ranking.settled + FAMILY_BYTES * self.settled
 
     def refresh_curves(self) -> None:
         """Take over what all rows' surprises say of a claim."""
         halve_when_full(self.records)
         self.curves = np.stack([curve_of(record) for record in self.records])
+
+    def tidy_rollouts(self, bucket: int) -> None:
+        """Forget rollouts so long ago that another pod of theirs would begin a new one."""
+        again = _rollout_buckets(self._span_s)
+        self.rollouts = {k: last for k, last in self.rollouts.items() if bucket - last < again}
+        self.settled = len(self.rollouts)
 
     def prune(self, oldest: float) -> int:
         """Forget rows not seen since bucket ``oldest``; answers how many."""
@@ -213,6 +233,7 @@ class DetectorModel:
                     back = np.flatnonzero(np.isfinite(values[now + 1 :, lost]))
                     if len(back):
                         heapq.heappush(arrivals, (now + 1 + int(back[0]), lost))
+            limit.weigh(self.held_bytes() + held_elsewhere)
         self._run(view, first, values, begin, len(values), analysis, out, offset_s)
 
     def _arrivals(self, view: SetView, values: Floats, start: int) -> list[tuple[int, int]]:
@@ -364,7 +385,7 @@ class DetectorModel:
         family = (key.partition, key.family)
         last = self.rollouts.get(family, -(10**12))
         self.rollouts[family] = bucket
-        if (bucket - last) * self._span_s < max(3600.0, 3 * self._span_s):
+        if bucket - last < _rollout_buckets(self._span_s):
             return
         annotations.append(
             Annotation(
@@ -402,3 +423,8 @@ class DetectorModel:
             return 0, 0, 0.0
         counts = self.state.core[used, COUNT]
         return int((counts >= buckets).sum()), len(used), float(counts.min())
+
+
+def _rollout_buckets(span_s: float) -> float:
+    """Buckets after which one more pod that takes over is another rollout."""
+    return max(3600.0 / span_s, 3.0)

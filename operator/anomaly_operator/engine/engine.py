@@ -75,11 +75,13 @@ class Engine:
         for detector in settings.detectors:
             self.models[detector.index].update(detector)
 
-    def advance(self, blocks: Sequence[Block]) -> Outcome:
+    def advance(self, blocks: Sequence[Block], *, elsewhere: int = 0) -> Outcome:
         """Judge, score and learn: one block per detector, all of the same buckets.
 
         The buckets are cut at multiples of STRETCH since the epoch, whatever the blocks.
+        ``elsewhere`` is bytes that others hold against the same limit.
         """
+        self.limit.elsewhere_bytes = elsewhere
         span = self.settings.span_s
         first = round(blocks[0].start_s / span) if blocks else 0
         buckets = len(blocks[0].values) if blocks else 0
@@ -122,10 +124,9 @@ class Engine:
     def model_size(self) -> ModelSize:
         """What the models weigh, and what the limit did."""
         held = self._held()
-        self.limit.weigh(held)
         return ModelSize(
             model_bytes=held,
-            peak_model_bytes=self.limit.peak_bytes,
+            peak_model_bytes=max(self.limit.peak_bytes, held),
             model_bytes_limit=self.limit.limit_bytes,
             memory_status=self.limit.status(held),
             series=sum(model.table.used() for model in self.models.values()),
@@ -151,11 +152,14 @@ class Engine:
 
     def _between_stretches(self, index: int, collected: _Collected) -> None:
         """What happens at fixed bucket numbers: shared records refreshed, stale rows pruned."""
-        share = self.limit.prune_share(self._held())
+        held = self._held()
+        self.limit.weigh(held)
+        share = self.limit.prune_share(held)
         window = share * self.settings.prune_window_s / self.settings.span_s
         for model in self.models.values():
             self.limit.pruned += model.prune(index - window)
             model.refresh_curves()
+            model.tidy_rollouts(index)
             oldest_s = index * self.settings.span_s - self.settings.renormalization_window_s
             model.ranking.refresh(
                 partitions=len(model.partitions), span_s=self.settings.span_s, oldest_s=oldest_s
