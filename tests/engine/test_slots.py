@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from anomaly_operator.engine.contract import SeriesKey
 from anomaly_operator.engine.engine import Engine
@@ -46,6 +47,57 @@ def test_a_rollout_does_not_flood() -> None:
     values[500:, 1] *= 1.25  # the new version needs more
     _, columns, _ = run(values, series=members("a-1", "a-2"))
     assert np.sum(columns.score[500:, 1] >= 50.0) <= 1
+
+
+def generations(replicas: int, overlap: int) -> tuple[list[tuple[int, str]], Engine, np.ndarray]:
+    """Two rollouts, at 500 and 1000, whose new pods begin ``overlap`` buckets earlier."""
+    values = noise(1500, series=3 * replicas)
+    for g in range(3):
+        mine = slice(g * replicas, (g + 1) * replicas)
+        values[: max(g * 500 - (overlap if g else 0), 0), mine] = np.nan
+        values[(g + 1) * 500 :, mine] = np.nan
+    pods = members(*(f"v{g}-{i}" for g in range(3) for i in range(replicas)))
+    engine, columns, outcomes = run(values, analysis(side="both"), series=pods, cut=17)
+    told = [
+        (round((each.timestamp_s - MONDAY_S) / 900.0), each.text)
+        for one in outcomes
+        for each in one.annotations
+        if each.event == "rollout"
+    ]
+    return told, engine, columns.score
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+@pytest.mark.parametrize("overlap", [0, 1, 3])
+def test_every_rollout_is_told_whether_or_not_old_and_new_pods_meet(
+    replicas: int, overlap: int
+) -> None:
+    """A rolling update's pods do meet: all of it happens within a bucket or two."""
+    told, engine, score = generations(replicas, overlap)
+    assert [at for at, _ in told] == [500 - overlap, 1000 - overlap]
+    for (_, text), new, old in zip(told, ("v1", "v2"), ("v0", "v1"), strict=True):
+        assert f"{new}-0 took over from {old}-" in text
+    assert engine.model_size().series <= 2 * replicas
+    assert np.nansum(score[490:] >= 25.0) == 0
+
+
+def test_scaling_out_is_no_rollout() -> None:
+    values = noise(1000, series=2)
+    values[:500, 1] = np.nan
+    _, _, outcomes = run(values, series=members("a-1", "a-2"))
+    assert not [a for one in outcomes for a in one.annotations if a.event == "rollout"]
+
+
+def test_a_row_that_lay_idle_for_days_takes_what_the_others_have_learnt_since() -> None:
+    """The level doubled after its pod had gone: what the row knew is no longer true."""
+    values = noise(1500, series=3)
+    values[800:] *= 2.0
+    values[500:, 0] = np.nan
+    values[:499, 1] = np.nan
+    values[:1400, 2] = np.nan
+    engine, columns, _ = run(values, analysis(side="both"), series=members("a", "b", "c"))
+    assert engine.model_size().series == 2
+    assert columns.typical[1400, 2] == pytest.approx(200.0, rel=0.1)
 
 
 def test_one_more_pod_starts_from_what_the_workload_taught() -> None:

@@ -91,7 +91,8 @@ class Engine:
         while begin < buckets:
             end = min(begin + STRETCH - (first + begin) % STRETCH, buckets)
             if (first + begin) // STRETCH != (self.next_index - 1) // STRETCH:
-                self._between_stretches(first + begin, collected)
+                offset_s = blocks[0].start_s - first * span
+                self._between_stretches(first + begin, offset_s, collected)
             self._stretch(blocks, outs, begin=begin, end=end, first=first, collected=collected)
             self.next_index = max(self.next_index, first + end)
             begin = end
@@ -150,7 +151,7 @@ class Engine:
     def _held(self) -> int:
         return sum(model.held_bytes() for model in self.models.values())
 
-    def _between_stretches(self, index: int, collected: _Collected) -> None:
+    def _between_stretches(self, index: int, offset_s: float, collected: _Collected) -> None:
         """What happens at fixed bucket numbers: shared records refreshed, stale rows pruned."""
         held = self._held()
         self.limit.weigh(held)
@@ -159,6 +160,7 @@ class Engine:
         for model in self.models.values():
             self.limit.pruned += model.prune(index - window)
             model.refresh_curves()
+            collected.annotations += model.late_rollouts(index, offset_s)
             model.tidy_rollouts(index)
             oldest_s = index * self.settings.span_s - self.settings.renormalization_window_s
             model.ranking.refresh(

@@ -54,6 +54,7 @@ def dump(engine: Engine, *, lent: bool = False) -> dict[str, NDArray[np.generic]
             "partitions": model.partitions,
             "ranking": dump_ranking(model.ranking),
             "rollouts": [[p, f, b] for (p, f), b in model.rollouts.items()],
+            "arrivals": [[p, f, *came] for (p, f), came in model.arrivals.items()],
             "settled": [model.settled, model.ranking.settled],
         }
     text = json.dumps(about, separators=(",", ":")).encode()
@@ -163,4 +164,5 @@ def _load_detector(
         mine[...] = stored
     load_ranking(model.ranking, described["ranking"])
     model.rollouts = {(p, f): int(b) for p, f, b in described["rollouts"]}
+    model.arrivals = {(p, f): (int(b), m) for p, f, b, m in described.get("arrivals", ())}
     model.settled, model.ranking.settled = map(int, described.get("settled", (0, 0)))
