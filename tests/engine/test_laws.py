@@ -27,13 +27,14 @@ def test_judging_the_open_bucket_changes_nothing() -> None:
     ]
 
 
-def test_going_on_from_a_snapshot_is_never_having_stopped() -> None:
+@pytest.mark.parametrize("stop", [500, 703, 711])  # before a step, in it, before it is accepted
+def test_going_on_from_a_snapshot_is_never_having_stopped(stop: int) -> None:
     values = noise(9 * DAY, series=4) * days(9 * DAY)[:, None]
     values[700:, 2] *= 3.0
     through, _, _ = run(values)
-    stopped, _, _ = run(values[:500])
+    stopped, _, _ = run(values[:stop])
     resumed = Engine.restore(stopped.settings, stopped.snapshot())
-    run(values[500:], engine=resumed, first=500)
+    run(values[stop:], engine=resumed, first=stop)
     assert bytes_of(resumed) == bytes_of(through)
 
 

@@ -128,6 +128,16 @@ def test_variation_below_the_floor_is_never_anomalous() -> None:
     assert late_scores(values, WEEKS - 1, resolution=4e8).max() < 3.0
 
 
+def test_a_fifth_of_the_level_may_be_ruled_out() -> None:
+    """OpenSearch's default, here ``minDeviation.relative``: no record nearer than that, ever."""
+    values = noise(WEEKS, share=0.005)[:, 0]
+    values[-1] = 115.0
+    assert late_scores(values, WEEKS - 1).max() >= MAJOR
+    assert late_scores(values, WEEKS - 1, min_deviation_relative=0.2).max() == 0.0
+    values[-1] = 125.0
+    assert late_scores(values, WEEKS - 1, min_deviation_relative=0.2).max() >= MAJOR
+
+
 def test_the_first_small_move_of_a_series_that_never_moved_is_no_alarm() -> None:
     """A service that used 1000 MB for weeks has not failed when it uses 1010."""
     values = np.full(WEEKS, 1e9)

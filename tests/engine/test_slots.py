@@ -81,6 +81,21 @@ def test_every_rollout_is_told_whether_or_not_old_and_new_pods_meet(
     assert np.nansum(score[490:] >= 25.0) == 0
 
 
+@pytest.mark.parametrize("stop", [497, 500, 505])
+def test_a_rollout_under_way_survives_a_restart(stop: int) -> None:
+    values = rollout(497, overlap=3, buckets=600)
+    pods = members("a-1", "a-2")
+    through, _, whole = run(values, series=pods, cut=1)
+    stopped, _, before = run(values[:stop], series=pods, cut=1)
+    resumed = Engine.restore(stopped.settings, stopped.snapshot())
+    _, _, after = run(values[stop:], series=pods, engine=resumed, first=stop, cut=64)
+    assert bytes_of(resumed) == bytes_of(through)
+    told = [each for one in whole for each in one.annotations if each.event == "rollout"]
+    assert len(told) == 1
+    parts = (each for one in (*before, *after) for each in one.annotations)
+    assert [each for each in parts if each.event == "rollout"] == told
+
+
 def test_scaling_out_is_no_rollout() -> None:
     values = noise(1000, series=2)
     values[:500, 1] = np.nan
