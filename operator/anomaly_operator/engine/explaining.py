@@ -24,7 +24,7 @@ class HeldBack(StrEnum):
     NOTHING = ""
     FAMILIAR = "less than its probability alone says, as this series has done so before"
     YOUNG = "told with caution, as little of this series is known yet"
-    RESTED = "less than its probability alone says, as a larger one was told lately"
+    RESTED = "less than its probability alone says, as a rarer one was told lately"
 
 
 def clock_words(time_s: float, offset_s: float) -> str:
