@@ -367,9 +367,9 @@ def advance_rows(
             typical[t, s] = from_scale(c, shown)
             lower[t, s] = from_scale(c, low_edge + shown - expected)
             upper[t, s] = from_scale(c, high_edge + shown - expected)
-            if non_negative:
+            if non_negative and lower[t, s] < 0.0:  # the least of the three
+                lower[t, s] = 0.0
                 typical[t, s] = max(typical[t, s], 0.0)
-                lower[t, s] = max(lower[t, s], 0.0)
                 upper[t, s] = max(upper[t, s], 0.0)
             log_p[t, s] = lp
             impact[t, s] = impact_of(min(ls, -1e-3), min(lm, -1e-3))
