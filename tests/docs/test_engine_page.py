@@ -9,6 +9,7 @@ import pytest
 
 from anomaly_operator.engine import (
     announcing,
+    anomalies,
     caution,
     changes,
     detecting,
@@ -61,6 +62,13 @@ def cases() -> dict[str, str]:
         "edge": f"edge that {100 * extremes.SHARE:g} % of buckets exceed",
         "shape": f"xi in [{extremes.LIGHTEST_SHAPE:g}, {extremes.HEAVIEST_SHAPE:g}]",
         "excess": f"counts as at most {COUNTED[int(extremes.EXCESS_CLIP)]} means",
+        "event": f"but at most {COUNTED[int(single.EVENT)]} times"
+        f" ({COUNTED[int(lasting.EVENT)]} of what lasts)",
+        "young excess": f"an excess counts {extremes.YOUNG_SHARE[0]:g}"
+        f" and {extremes.YOUNG_SHARE[1]:g} of",
+        "same": f"reference by at least {single.SAME:g} of the error",
+        "opened": f"may claim {caution.OPENED_CAP:g} + {caution.OPENED_MORE:g} k",
+        "told in full": f"the first {COUNTED[int(anomalies.TOLD)]} buckets of an event",
         "pace": f"g = {judging.NORMAL_SPAN_S:g} s / span within 1/2..{judging.MOST_PACE:g}",
         "windows": "windows of "
         + " and ".join(", ".join(f"{w:d}" for w in lasting.WINDOW).rsplit(", ", 1)),

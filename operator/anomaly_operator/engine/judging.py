@@ -29,12 +29,12 @@ from anomaly_operator.engine.changes import (
     learn_scale_change,
     learn_shift,
 )
-from anomaly_operator.engine.compiled import compiled, inlined
+from anomaly_operator.engine.compiled import compiled
+from anomaly_operator.engine.evidence import impact_of, learn_evidence
 from anomaly_operator.engine.horizons import judge_bands, learn_bands
 from anomaly_operator.engine.lasting import (
     forget_recent,
     lasting_surprise,
-    learn_lasting,
     recall,
     weakest,
 )
@@ -82,7 +82,8 @@ from anomaly_operator.engine.layout import (
     WINDOWS,
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
-from anomaly_operator.engine.records import YOUNG_WEIGHT, corrected_log_p, learn_record
+from anomaly_operator.engine.records import corrected_log_p
+from anomaly_operator.engine.rescaling import change_scale
 from anomaly_operator.engine.rhythm import (
     GAIN_FLOOR,
     JITTER,
@@ -96,8 +97,8 @@ from anomaly_operator.engine.rhythm import (
     week_value,
 )
 from anomaly_operator.engine.rules import rule_that_applies
-from anomaly_operator.engine.scales import change_scale, from_scale, learn_scale, to_scale
-from anomaly_operator.engine.single import bent_size, learn_single, single_surprise
+from anomaly_operator.engine.scales import from_scale, learn_scale, to_scale
+from anomaly_operator.engine.single import bent_size, home_distance, single_surprise
 from anomaly_operator.engine.spreads import (
     grow_up,
     learn_bounds,
@@ -136,15 +137,6 @@ SETTLED_LEAST = 16.0  # buckets: half a day, within these, till what lasts is to
 SETTLED_MOST = 96.0
 LONGEST_LEAST = 48.0  # buckets: a day, within these, till whatever lasts is accepted
 LONGEST_MOST = 480.0
-
-
-@inlined
-def impact_of(log_single: float, log_multi: float) -> float:
-    """Elastic's multi-bucket impact: -5 all in this bucket, +5 all in the past ones."""
-    low = min(log_single, log_multi)
-    high = min(max(log_single, log_multi), -0.001)
-    value = 5.0 * low / high / 6.907755278982137 * (log_single - log_multi)
-    return min(max(math.floor(100.0 * value) / 100.0, -5.0), 5.0)
 
 
 @compiled
@@ -290,8 +282,9 @@ def advance_rows(
                     go_back(c)
                 c[OLD_LEFT] -= 1.0
             by_clock = 1.0 - answer[2] if usable > 1 else 0.0
-            if non_negative and not logged and expected < 0.0:
-                expected = 0.0
+            if non_negative and not logged:
+                expected = max(expected, 0.0)
+                reference = max(reference, 0.0)
 
             told = from_scale(c, expected)
 
@@ -316,8 +309,7 @@ def advance_rows(
             ref_off = math.copysign(max(abs(ref_off) - floor, 0.0), ref_off)
             ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + unmoved + widen + edge + 1e-12
             ref = ref_off / ref_sigma
-            # Back where the series was before: the way home is no anomaly of its own.
-            near = max(abs(ref), ref * ref)
+            near = home_distance(ref, expected - reference, e)
             if near < abs(z):
                 z = math.copysign(near, z)
             single_z = abs(z) if side == 0 else z * side
@@ -350,7 +342,10 @@ def advance_rows(
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
             known_lp = lp
-            news = cautious(c, max(-lp, 0.0), clock_span_s)
+            opened = -1.0
+            if c[BOOST] < n and c[BOOST] < settled:
+                opened = max(c[BOOST], 0.0) / pace
+            news = cautious(c, max(-lp, 0.0), clock_span_s, opened)
             lp = -rested(c, news)
             note = reason_of(known_lp - model_lp, -news - known_lp, lp + news)
 
@@ -417,18 +412,23 @@ def advance_rows(
                         else:
                             learn_tail(c, TAIL_LOW, TAIL_LOW_N, z, calm)
                     learn_bounds(c, above_edge, not (inside or above_edge), calm)
-                if n > 20.0:
-                    young = clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS)
-                    share = YOUNG_WEIGHT[int(c[GROWN])] if young else 1.0
-                    beside = SINGLE_UP + SINGLE_LOW - above
-                    learn_record(c, records[above], above, surprised, weight, share)
-                    learn_record(c, records[beside], beside, 0.0, weight, share)
-                    learn_record(c, records[LASTING_UP], LASTING_UP, lasts_up, weight, share)
-                    learn_record(c, records[LASTING_LOW], LASTING_LOW, lasts_low, weight, share)
-                if abs(e) > floor:
-                    c[MOVES] += weight
-                    learn_single(c, size, below, calm / (1.0 + run * run / (pace * pace)))
-                    learn_lasting(c, held, still)  # a constant series says nothing of its tails
+                stage = int(c[GROWN]) if clock_span_s > 0.0 else len(GROWN_DAYS)
+                learn_evidence(
+                    c,
+                    records,
+                    size,
+                    below,
+                    held,
+                    surprised,
+                    lasts_up,
+                    lasts_low,
+                    abs(e) > floor,
+                    stage,
+                    pace,
+                    calm,
+                    still,
+                    weight,
+                )
                 if weight > 0.5:
                     recall(c, min(max(ref, -1e6), 1e6))
                 learn_rest(c, news)

@@ -17,6 +17,8 @@ from anomaly_operator.engine.compiled import inlined
 from anomaly_operator.engine.extremes import EXPONENTIAL, learn_tail_of, tail_surprise
 from anomaly_operator.engine.layout import (
     LASTING_N,
+    PENDING,
+    PENDING_N,
     SINGLE_EDGE,
     SINGLE_EXCESS,
     SINGLE_SQUARE,
@@ -27,6 +29,9 @@ FIRST_EDGE = 2.05  # a normal's
 FIRST_EXCESS = 0.45
 LEAST_EDGE = 0.5
 LEAST_EXCESS = 0.15
+EVENT = 3.0  # buckets an event counts as at most
+SAME = 0.5  # of the error: a slow level this near to the forecast is not what it came from
+NOWHERE = 1e6
 
 
 @inlined
@@ -51,7 +56,19 @@ def single_surprise(c: NDArray[np.float64], size: float, side: int) -> float:
 
 
 @inlined
-def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float) -> None:
+def home_distance(ref: float, moved: float, e: float) -> float:
+    """At most how far off a value ``ref`` spreads from the slow level can be called.
+
+    Back where the series was before, the way home is no anomaly of its own. That needs a forecast
+    that has left: ``moved`` is its distance from the slow level, ``e`` that of the value from it.
+    """
+    return NOWHERE if abs(moved) < SAME * abs(e) else max(abs(ref), ref * ref)
+
+
+@inlined
+def learn_single(
+    c: NDArray[np.float64], size: float, side: int, weight: float, share: float, odd: bool
+) -> None:
     """Move both sides' tails; a bucket above is one that did not exceed anything below."""
     for i in range(2):
         learn_tail_of(
@@ -60,8 +77,13 @@ def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float) 
             SINGLE_EDGE + i,
             SINGLE_EXCESS + i,
             SINGLE_SQUARE + i,
+            PENDING + i,
+            PENDING_N + i,
             c[LASTING_N],
             weight,
+            share,
+            odd,
+            EVENT,
             LEAST_EDGE,
             LEAST_EXCESS,
         )

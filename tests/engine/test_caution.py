@@ -1,0 +1,49 @@
+"""What the young may claim, and what is told in the course of an event."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomaly_operator.engine.anomalies import TOLD, rested
+from anomaly_operator.engine.caution import OPENED_CAP, OPENED_MORE, UNBENT, cautious
+from anomaly_operator.engine.layout import CORE, COUNT, GROWN, LAST_PEAK, RUN
+
+OLD = 5000.0
+SETTLED = -1.0
+
+
+def row(**columns: float) -> np.ndarray:
+    core = np.zeros(CORE)
+    core[COUNT], core[GROWN] = OLD, 3.0
+    for name, value in columns.items():
+        core[{"run": RUN, "peak": LAST_PEAK, "grown": GROWN}[name]] = value
+    return core
+
+
+def test_a_level_that_was_just_opened_claims_little_and_more_with_every_quarter() -> None:
+    core = row()
+    claims = [cautious(core, 30.0, 900.0, float(k)) for k in range(49)]
+    assert claims[0] == pytest.approx(OPENED_CAP, abs=0.01)
+    assert np.all(np.diff(claims) > 0.0)
+    assert claims[48] == pytest.approx(OPENED_CAP + 48 * OPENED_MORE, abs=0.5)
+    assert cautious(core, 30.0, 900.0, SETTLED) == 30.0
+
+
+def test_small_claims_are_left_as_they_are_and_order_stays() -> None:
+    core = row(grown=0.0)
+    small = UNBENT * OPENED_CAP - 0.1
+    assert cautious(core, small, 900.0, 0.0) == small
+    claims = [cautious(core, claim, 900.0, 4.0) for claim in np.linspace(0.0, 15.0, 40)]
+    assert np.all(np.diff(claims) > 0.0)
+
+
+@pytest.mark.parametrize(
+    ("run", "in_full"),
+    [(0.0, False), (1.0, True), (TOLD, True), (TOLD + 1.0, False)],
+    ids=["after it", "its second bucket", "its eighth", "for hours"],
+)
+def test_an_event_is_told_in_full_while_it_is_new(run: float, *, in_full: bool) -> None:
+    told = rested(row(run=run, peak=16.0), 12.0)
+    assert (told == 12.0) is in_full
+    assert told > 4.0
