@@ -64,3 +64,32 @@ def test_one_sided_detectors_never_speak_of_the_other_side(length: int, factor: 
     for record in records_after(Side.HIGH, length=length, factor=factor, seed=seed):
         assert record.explanation.anomaly_type == "spike", record
         assert "low" not in record.summary.lower(), record
+
+
+def scores_of(values: np.ndarray) -> np.ndarray:
+    """(T,) scores of the first of four series."""
+    keys = tuple(SeriesKey("", f"workload-{i}", "pod") for i in range(4))
+    series = SeriesSet(keys, tuple({"workload": key.family} for key in keys))
+    settings = AnalysisSettings(
+        span_s=SPAN_S, detectors=(DetectorSettings(0, "network_in", "mean", Side.BOTH),)
+    )
+    engine = Engine(settings)
+    return (
+        engine.advance([Block(0, START_S, series, values, np.ones_like(values))])
+        .columns[0]
+        .score[:, 0]
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_way_back_from_an_accepted_level_is_quiet(seed: int):
+    """Half of what was lost comes back within a day, and stays: that is known ground."""
+    rng = np.random.default_rng(seed)
+    values = 1e6 * np.exp(0.05 * rng.standard_normal((24 * DAY, 4)))
+    lost, back = 21 * DAY, 22 * DAY
+    values[lost:, 0] *= 0.3
+    values[back : back + DAY, 0] *= np.linspace(1.0, 2.2, DAY)
+    values[back + DAY :, 0] *= 2.2
+    scores = scores_of(values)
+    assert scores[lost : lost + 8].max() >= 50, "the fall itself is told"
+    assert scores[back:].max() < 50

@@ -7,34 +7,34 @@ import pytest
 
 from anomaly_operator.engine.anomalies import TOLD, rested
 from anomaly_operator.engine.caution import OPENED_CAP, OPENED_MORE, UNBENT, cautious
-from anomaly_operator.engine.layout import CORE, COUNT, GROWN, LAST_PEAK, RUN
+from anomaly_operator.engine.layout import BOOST, CORE, COUNT, GROWN, LAST_PEAK, RUN
 
 OLD = 5000.0
-SETTLED = -1.0
+SETTLED = 48.0  # buckets
 
 
 def row(**columns: float) -> np.ndarray:
     core = np.zeros(CORE)
-    core[COUNT], core[GROWN] = OLD, 3.0
+    core[COUNT], core[BOOST], core[GROWN] = OLD, OLD, 3.0
     for name, value in columns.items():
-        core[{"run": RUN, "peak": LAST_PEAK, "grown": GROWN}[name]] = value
+        core[{"run": RUN, "peak": LAST_PEAK, "grown": GROWN, "opened": BOOST}[name]] = value
     return core
 
 
 def test_a_level_that_was_just_opened_claims_little_and_more_with_every_quarter() -> None:
-    core = row()
-    claims = [cautious(core, 30.0, 900.0, float(k)) for k in range(49)]
+    claims = [cautious(row(opened=k), 30.0, 900.0, SETTLED, 1.0) for k in range(48)]
     assert claims[0] == pytest.approx(OPENED_CAP, abs=0.01)
     assert np.all(np.diff(claims) > 0.0)
-    assert claims[48] == pytest.approx(OPENED_CAP + 48 * OPENED_MORE, abs=0.5)
-    assert cautious(core, 30.0, 900.0, SETTLED) == 30.0
+    assert claims[47] == pytest.approx(OPENED_CAP + 47 * OPENED_MORE, abs=0.5)
+    assert cautious(row(opened=SETTLED), 30.0, 900.0, SETTLED, 1.0) == 30.0
+    assert cautious(row(opened=30.0), 30.0, 300.0, SETTLED, 3.0) == pytest.approx(claims[10])
 
 
 def test_small_claims_are_left_as_they_are_and_order_stays() -> None:
-    core = row(grown=0.0)
+    core = row(opened=0.0)
     small = UNBENT * OPENED_CAP - 0.1
-    assert cautious(core, small, 900.0, 0.0) == small
-    claims = [cautious(core, claim, 900.0, 4.0) for claim in np.linspace(0.0, 15.0, 40)]
+    assert cautious(core, small, 900.0, SETTLED, 1.0) == small
+    claims = [cautious(core, claim, 900.0, SETTLED, 1.0) for claim in np.linspace(0.0, 15.0, 40)]
     assert np.all(np.diff(claims) > 0.0)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
-from anomaly_operator.engine.layout import COUNT, GROWN
+from anomaly_operator.engine.layout import BOOST, COUNT, GROWN
 
 FIRST_CAP = 0.5  # -ln p a series may claim at first ...
 EARLY_CAP = 0.4  # ... and for every bucket it has seen
@@ -42,14 +42,16 @@ def bent(surprise: float, cap: float) -> float:
 
 
 @inlined
-def cautious(c: NDArray[np.float64], surprise: float, clock_span_s: float, opened: float) -> float:
+def cautious(
+    c: NDArray[np.float64], surprise: float, clock_span_s: float, settled: float, pace: float
+) -> float:
     """What a row may claim of ``surprise`` = -ln p at its age.
 
-    ``clock_span_s`` is the bucket span, 0 where days do not matter; ``opened`` are the quarters of
-    an hour since its level was opened anew, negative once that has settled.
+    ``clock_span_s`` is the bucket span, 0 where days do not matter. A level that was opened anew
+    has settled after ``settled`` buckets, ``pace`` of which are a quarter of an hour.
     """
-    if opened >= 0.0:
-        surprise = bent(surprise, OPENED_CAP + OPENED_MORE * opened)
+    if c[BOOST] < c[COUNT] and c[BOOST] < settled:
+        surprise = bent(surprise, OPENED_CAP + OPENED_MORE * max(c[BOOST], 0.0) / pace)
     surprise = bent(surprise, FIRST_CAP + EARLY_CAP * c[COUNT])
     if clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS):
         week = math.log(WEEK_OF_SIXTY_S / max(clock_span_s, SHORTEST_SPAN_S))

@@ -72,6 +72,7 @@ STANDS_SHARE = 0.05  # ... or share of the change itself, which is more where a 
 STILL_SHARE = 0.03
 RECENT_RATE = 0.2
 REMEMBERED = 400.0  # buckets an old level is remembered for
+NO_NEWS = 1.0  # spreads that what lies between it and the present one counts as, at most
 
 
 @inlined
@@ -193,6 +194,17 @@ def learn_scale_change(c: NDArray[np.float64], z: float, weight: float) -> int:
     c[REF_SPREAD] *= wider
     c[SCALE_SHIFT] = SCALE_MEAN
     return NOTE_SCALE
+
+
+@inlined
+def between_levels(c: NDArray[np.float64], off: float, sigma: float) -> bool:
+    """Whether a value ``off`` the slow level lies on the way to the one it was on before.
+
+    ``sigma`` is the spread of that distance. Who refills a cache after a restart, or takes back
+    half of a change, is on known ground.
+    """
+    back = -c[OLD_SHIFT]
+    return bool(c[OLD_LEFT] > 0.0 and off * back > 0.0 and abs(off) < abs(back) + sigma)
 
 
 @inlined

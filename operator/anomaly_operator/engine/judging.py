@@ -22,8 +22,10 @@ from anomaly_operator.engine.anomalies import (
 )
 from anomaly_operator.engine.caution import CLOCK_SPAN_S, GROWN_DAYS, cautious
 from anomaly_operator.engine.changes import (
+    NO_NEWS,
     NOTE_ACCEPTED,
     NOTE_VARIANCE,
+    between_levels,
     go_back,
     learn_phase,
     learn_scale_change,
@@ -310,6 +312,9 @@ def advance_rows(
             ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + unmoved + widen + edge + 1e-12
             ref = ref_off / ref_sigma
             near = home_distance(ref, expected - reference, e)
+            if between_levels(c, ref_off, ref_sigma):
+                near = min(near, NO_NEWS)
+                ref = min(max(ref, -NO_NEWS), NO_NEWS)
             if near < abs(z):
                 z = math.copysign(near, z)
             single_z = abs(z) if side == 0 else z * side
@@ -342,10 +347,7 @@ def advance_rows(
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
             known_lp = lp
-            opened = -1.0
-            if c[BOOST] < n and c[BOOST] < settled:
-                opened = max(c[BOOST], 0.0) / pace
-            news = cautious(c, max(-lp, 0.0), clock_span_s, opened)
+            news = cautious(c, max(-lp, 0.0), clock_span_s, settled, pace)
             lp = -rested(c, news)
             note = reason_of(known_lp - model_lp, -news - known_lp, lp + news)
 
