@@ -107,7 +107,7 @@ def rested(c: NDArray[np.float64], surprise: float) -> float:
             alarm += MUCH_LOUDER * (c[LAST_PEAK] - REST_FROM)
     elif c[RUN] == 0.0:
         alarm *= AS_LOUD
-    if surprise <= REST_FROM or surprise >= alarm:
+    if surprise <= REST_FROM or surprise >= alarm or c[RUN] > 0.0:
         return surprise
     return REST_FROM + REST_SHARE * (surprise - REST_FROM)
 
