@@ -76,12 +76,13 @@ def learn_tail_of(
     weight: float,
     least_edge: float,
     least_excess: float,
+    share: float,
 ) -> None:
     """Move a tail's edge, mean excess and mean square by one bucket; ``n`` were seen before."""
     mean = c[excess]
     over = size > c[edge]
     if over:
-        rate = weight / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
+        rate = weight * share / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
         e = min((size - c[edge]) / mean, EXCESS_CLIP)
         c[square] += rate * (e * e - c[square])
         c[excess] = max(mean + rate * (e - 1.0) * mean, least_excess)

@@ -112,6 +112,8 @@ from anomaly_operator.engine.tails import (
 )
 from anomaly_operator.engine.weekdays import learn_weekday, weekday_of
 
+FRESH = 1.0
+TAIL_SHARE = np.array([0.1, 0.5, 1.0])
 LARGEST = 1e30  # values beyond are taken as this: float32 tables and squares stay finite
 COEFFICIENT_FLOOR = 1e-4  # variation below 0.01 % of the level is never anomalous
 BACK = 0.3  # of the distance from the present level that may be left from the old one
@@ -417,10 +419,14 @@ def advance_rows(
                     learn_record(c, records[beside], beside, 0.0, weight, share)
                     learn_record(c, records[LASTING_UP], LASTING_UP, lasts_up, weight, share)
                     learn_record(c, records[LASTING_LOW], LASTING_LOW, lasts_low, weight, share)
+                young = clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS)
+                told_by = TAIL_SHARE[int(c[GROWN])] if young else 1.0
+                if c[BOOST] < n and c[BOOST] < settled:
+                    told_by *= FRESH
                 if abs(e) > floor:
                     c[MOVES] += weight
-                    learn_single(c, size, below, calm / (1.0 + run * run / (pace * pace)))
-                    learn_lasting(c, held, still)  # a constant series says nothing of its tails
+                    learn_single(c, size, below, calm / (1.0 + run * run / (pace * pace)), told_by)
+                    learn_lasting(c, held, still, told_by)  # a constant series says nothing of its tails
                 if weight > 0.5:
                     recall(c, min(max(ref, -1e6), 1e6))
                 learn_rest(c, news)

@@ -99,7 +99,7 @@ def lasting_surprise(
 
 
 @inlined
-def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: float) -> None:
+def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: float, share: float) -> None:
     """Move every window's tail."""
     c[LASTING_N] += weight
     for i in range(2 * WINDOWS):
@@ -113,4 +113,5 @@ def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: fl
             weight,
             LEAST_EDGE,
             LEAST_EXCESS,
+            share,
         )

@@ -51,7 +51,7 @@ def single_surprise(c: NDArray[np.float64], size: float, side: int) -> float:
 
 
 @inlined
-def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float) -> None:
+def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float, share: float) -> None:
     """Move both sides' tails; a bucket above is one that did not exceed anything below."""
     for i in range(2):
         learn_tail_of(
@@ -64,4 +64,5 @@ def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float) 
             weight,
             LEAST_EDGE,
             LEAST_EXCESS,
+            share,
         )
