@@ -77,13 +77,23 @@ def learn_tail_of(
     least_edge: float,
     least_excess: float,
     share: float,
+    pending: int,
+    odd: bool,
 ) -> None:
     """Move a tail's edge, mean excess and mean square by one bucket; ``n`` were seen before."""
     mean = c[excess]
     over = size > c[edge]
+    e = 0.0
     if over:
-        rate = weight * share / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
         e = min((size - c[edge]) / mean, EXCESS_CLIP)
+    if odd:
+        c[pending] = max(c[pending], e)
+        e = 0.0
+    elif c[pending] > 0.0:
+        e = max(c[pending], e)
+        c[pending] = 0.0
+    if e > 0.0:
+        rate = weight * share / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
         c[square] += rate * (e * e - c[square])
         c[excess] = max(mean + rate * (e - 1.0) * mean, least_excess)
     reach = weight * max(min(10.0 / (n + 1.0), 1.0), EDGE_STEP)

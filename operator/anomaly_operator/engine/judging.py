@@ -81,7 +81,7 @@ from anomaly_operator.engine.layout import (
     WINDOWS,
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
-from anomaly_operator.engine.records import YOUNG_WEIGHT, corrected_log_p, learn_record
+from anomaly_operator.engine.records import ODD_SURPRISE, YOUNG_WEIGHT, corrected_log_p, learn_record
 from anomaly_operator.engine.rhythm import (
     GAIN_FLOOR,
     JITTER,
@@ -425,8 +425,8 @@ def advance_rows(
                     told_by *= FRESH
                 if abs(e) > floor:
                     c[MOVES] += weight
-                    learn_single(c, size, below, calm / (1.0 + run * run / (pace * pace)), told_by)
-                    learn_lasting(c, held, still, told_by)  # a constant series says nothing of its tails
+                    learn_single(c, size, below, calm / (1.0 + run * run / (pace * pace)), told_by, surprised > ODD_SURPRISE or run > 0.0)
+                    learn_lasting(c, held, still, told_by, c[VIEW_RUN + LASTING_UP] > 0.0, c[VIEW_RUN + LASTING_LOW] > 0.0)  # a constant series says nothing of its tails
                 if weight > 0.5:
                     recall(c, min(max(ref, -1e6), 1e6))
                 learn_rest(c, news)

@@ -23,6 +23,7 @@ from anomaly_operator.engine.layout import (
     LASTING_N,
     LASTING_SQUARE,
     NEWEST,
+    PENDING,
     RECALLED,
     WINDOWS,
 )
@@ -99,7 +100,7 @@ def lasting_surprise(
 
 
 @inlined
-def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: float, share: float) -> None:
+def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: float, share: float, odd_up: bool, odd_low: bool) -> None:
     """Move every window's tail."""
     c[LASTING_N] += weight
     for i in range(2 * WINDOWS):
@@ -114,4 +115,6 @@ def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: fl
             LEAST_EDGE,
             LEAST_EXCESS,
             share,
+            PENDING + 2 + i,
+            odd_up if i < WINDOWS else odd_low,
         )

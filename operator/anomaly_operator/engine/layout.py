@@ -102,7 +102,8 @@ SINGLE_SQUARE = 146
 SHIFT_BEFORE = 148  # distance from the slow level just before evidence of a change began
 SHIFT_JUMP = 149  # and how far it had come a few buckets later
 SHIFT_ASKED = 150  # evidence at which to ask again whether the change is to be accepted
-CORE = 151
+PENDING = 151  # + tail (2 single, then lasting): square of ... the event under way
+CORE = 159
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

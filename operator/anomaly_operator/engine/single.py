@@ -17,6 +17,7 @@ from anomaly_operator.engine.compiled import inlined
 from anomaly_operator.engine.extremes import EXPONENTIAL, learn_tail_of, tail_surprise
 from anomaly_operator.engine.layout import (
     LASTING_N,
+    PENDING,
     SINGLE_EDGE,
     SINGLE_EXCESS,
     SINGLE_SQUARE,
@@ -51,7 +52,7 @@ def single_surprise(c: NDArray[np.float64], size: float, side: int) -> float:
 
 
 @inlined
-def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float, share: float) -> None:
+def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float, share: float, odd: bool) -> None:
     """Move both sides' tails; a bucket above is one that did not exceed anything below."""
     for i in range(2):
         learn_tail_of(
@@ -65,4 +66,6 @@ def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float, 
             LEAST_EDGE,
             LEAST_EXCESS,
             share,
+            PENDING + i,
+            odd,
         )
