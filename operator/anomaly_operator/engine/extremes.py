@@ -79,6 +79,7 @@ def learn_tail_of(
     share: float,
     pending: int,
     odd: bool,
+    counts: float,
 ) -> None:
     """Move a tail's edge, mean excess and mean square by one bucket; ``n`` were seen before."""
     mean = c[excess]
@@ -92,6 +93,7 @@ def learn_tail_of(
     elif c[pending] > 0.0:
         e = max(c[pending], e)
         c[pending] = 0.0
+        share *= counts
     if e > 0.0:
         rate = weight * share / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
         c[square] += rate * (e * e - c[square])

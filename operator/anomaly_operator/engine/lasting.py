@@ -34,6 +34,7 @@ FIRST_EXCESS = 0.35
 LEAST_EDGE = 0.3
 LEAST_EXCESS = 0.1
 SPEAKS = 16.0  # buckets since the first: before, nothing can have lasted
+LASTING_COUNTS = 2.0
 
 
 @inlined
@@ -117,4 +118,5 @@ def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: fl
             share,
             PENDING + 2 + i,
             odd_up if i < WINDOWS else odd_low,
+            LASTING_COUNTS,
         )

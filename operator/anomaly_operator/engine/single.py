@@ -28,6 +28,7 @@ FIRST_EDGE = 2.05  # a normal's
 FIRST_EXCESS = 0.45
 LEAST_EDGE = 0.5
 LEAST_EXCESS = 0.15
+SINGLE_COUNTS = 2.0
 
 
 @inlined
@@ -68,4 +69,5 @@ def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float, 
             share,
             PENDING + i,
             odd,
+            SINGLE_COUNTS,
         )
