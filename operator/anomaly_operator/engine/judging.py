@@ -289,8 +289,9 @@ def advance_rows(
                     go_back(c)
                 c[OLD_LEFT] -= 1.0
             by_clock = 1.0 - answer[2] if usable > 1 else 0.0
-            if non_negative and not logged and expected < 0.0:
-                expected = 0.0
+            if non_negative and not logged:
+                expected = max(expected, 0.0)
+                reference = max(reference, 0.0)
 
             told = from_scale(c, expected)
 
@@ -364,8 +365,9 @@ def advance_rows(
             typical[t, s] = from_scale(c, shown)
             lower[t, s] = from_scale(c, low_edge + shown - expected)
             upper[t, s] = from_scale(c, high_edge + shown - expected)
-            if non_negative and lower[t, s] < 0.0:
-                lower[t, s] = 0.0
+            if non_negative:
+                typical[t, s] = max(typical[t, s], 0.0)
+                lower[t, s] = max(lower[t, s], 0.0)
             log_p[t, s] = lp
             impact[t, s] = impact_of(min(ls, -1e-3), min(lm, -1e-3))
             single[t, s] = ls

@@ -103,8 +103,14 @@ def learn_scale(c: NDArray[np.float64], y: float, expected: float, weight: float
 
 @inlined
 def log_of(value: float, offset: float) -> float:
-    """Logarithm that never meets zero."""
-    return math.log(max(value + offset, 0.1 * offset))
+    """Logarithm as ``to_scale`` takes it, which never meets zero."""
+    return math.log(max(value, 0.0) + offset)
+
+
+@inlined
+def plain_of(logged: float, offset: float) -> float:
+    """Inverse of ``log_of``; stays finite."""
+    return math.exp(min(logged, 80.0)) - offset
 
 
 @inlined
@@ -121,7 +127,6 @@ def change_scale(c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray
         for i in range(WEEKDAYS):
             if not math.isnan(c[DAY_LEVEL + i]):
                 c[DAY_LEVEL + i] = log_of(c[DAY_LEVEL + i], offset)
-            c[WEEKDAY + i] = log_of(level + c[WEEKDAY + i], offset) - log_of(level, offset)
         if c[DAYS_KNOWN] < WEEKDAYS:
             c[DAY_SUM] = c[DAY_N] * log_of(c[DAY_SUM] / max(c[DAY_N], 1.0), offset)
         else:
@@ -133,14 +138,13 @@ def change_scale(c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray
         offset = c[OFFSET]
         level = math.exp(min(c[LEVEL + SLOW], 80.0))
         unit = c[WEEK_UNIT] * level
-        shapes_to_plain(c, day, week, unit)
+        shapes_to_plain(c, day, week, offset, unit)
         for i in range(TRACKERS):
             c[LEVEL + i] = math.exp(min(c[LEVEL + i], 80.0)) - offset
         c[FIRST] = math.exp(min(c[FIRST], 80.0)) - offset
         for i in range(WEEKDAYS):
             if not math.isnan(c[DAY_LEVEL + i]):
                 c[DAY_LEVEL + i] = math.exp(min(c[DAY_LEVEL + i], 80.0)) - offset
-            c[WEEKDAY + i] = level * (math.exp(min(c[WEEKDAY + i], 40.0)) - 1.0)
         if c[DAYS_KNOWN] < WEEKDAYS:
             mean = math.exp(min(c[DAY_SUM] / max(c[DAY_N], 1.0), 80.0)) - offset
             c[DAY_SUM] = c[DAY_N] * mean
@@ -171,6 +175,19 @@ def around(c: NDArray[np.float64]) -> float:
 
 
 @inlined
+def week_base(c: NDArray[np.float64]) -> float:
+    """The level the week's table is relative to."""
+    known = c[DAYS_KNOWN] >= WEEKDAYS
+    return float(c[LEVEL + 2 * RATES + SLOW] if known else c[FIRST])
+
+
+@inlined
+def whole_units(moved: float, unit: float) -> int:
+    """A departure in steps of the week's table."""
+    return int(min(max(math.floor(moved / unit + 0.5), -32000.0), 32000.0))
+
+
+@inlined
 def shapes_to_log(
     c: NDArray[np.float64],
     day: NDArray[np.float32],
@@ -178,16 +195,32 @@ def shapes_to_log(
     offset: float,
     unit: float,
 ) -> None:
-    """Day and week from differences to log ratios; the week first, it needs the plain day."""
+    """Weekdays, week and day from differences to log ratios that foresee the same values.
+
+    A weekday becomes the mean ratio over its hours, what is left of each hour goes to the week.
+    """
+    base = week_base(c)
     level = around(c)
     days = len(day)
-    weeks = len(week)
-    for w in range(weeks):
-        d = (w % (weeks // 7)) * days // (weeks // 7)
-        if week[w] != UNVISITED and not math.isnan(day[d]):
-            base = level + day[d]
-            moved = log_of(base + week[w] * c[WEEK_UNIT], offset) - log_of(base, offset)
-            week[w] = int(min(max(moved / unit, -32000.0), 32000.0))
+    day_slots = len(week) // WEEKDAYS
+    for i in range(WEEKDAYS):
+        before = c[WEEKDAY + i]
+        ratio = 0.0
+        seen = 0.0
+        for d in range(days):
+            if before != 0.0 and not math.isnan(day[d]):
+                ratio += log_of(base + before + day[d], offset) - log_of(base + day[d], offset)
+                seen += 1.0
+        ratio /= max(seen, 1.0)
+        for k in range(day_slots):
+            w = i * day_slots + k
+            d = k * days // day_slots
+            if week[w] != UNVISITED and not math.isnan(day[d]):
+                whole = log_of(base + before + day[d] + week[w] * c[WEEK_UNIT], offset)
+                parts = log_of(base, offset) + ratio
+                parts += log_of(level + day[d], offset) - log_of(level, offset)
+                week[w] = whole_units(whole - parts, unit)
+        c[WEEKDAY + i] = ratio
     for d in range(days):
         if not math.isnan(day[d]):
             day[d] = log_of(level + day[d], offset) - log_of(level, offset)
@@ -195,18 +228,35 @@ def shapes_to_log(
 
 @inlined
 def shapes_to_plain(
-    c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray[np.int16], unit: float
+    c: NDArray[np.float64],
+    day: NDArray[np.float32],
+    week: NDArray[np.int16],
+    offset: float,
+    unit: float,
 ) -> None:
     """Inverse of ``shapes_to_log``."""
+    base = week_base(c)
     level = around(c)
     days = len(day)
-    weeks = len(week)
-    for w in range(weeks):
-        d = (w % (weeks // 7)) * days // (weeks // 7)
-        if week[w] != UNVISITED and not math.isnan(day[d]):
-            base = math.exp(min(level + day[d], 80.0))
-            moved = base * (math.exp(min(week[w] * c[WEEK_UNIT], 40.0)) - 1.0)
-            week[w] = int(min(max(moved / unit, -32000.0), 32000.0))
+    day_slots = len(week) // WEEKDAYS
+    for i in range(WEEKDAYS):
+        before = c[WEEKDAY + i]
+        moved = 0.0
+        seen = 0.0
+        for d in range(days):
+            if before != 0.0 and not math.isnan(day[d]):
+                moved += plain_of(base + before + day[d], offset) - plain_of(base + day[d], offset)
+                seen += 1.0
+        moved /= max(seen, 1.0)
+        for k in range(day_slots):
+            w = i * day_slots + k
+            d = k * days // day_slots
+            if week[w] != UNVISITED and not math.isnan(day[d]):
+                whole = plain_of(base + before + day[d] + week[w] * c[WEEK_UNIT], offset)
+                parts = plain_of(base, offset) + moved
+                parts += plain_of(level + day[d], offset) - plain_of(level, offset)
+                week[w] = whole_units(whole - parts, unit)
+        c[WEEKDAY + i] = moved
     for d in range(days):
         if not math.isnan(day[d]):
-            day[d] = math.exp(min(level, 80.0)) * (math.exp(min(day[d], 40.0)) - 1.0)
+            day[d] = plain_of(level + day[d], offset) - plain_of(level, offset)
