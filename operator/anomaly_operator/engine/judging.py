@@ -114,6 +114,7 @@ from anomaly_operator.engine.weekdays import learn_weekday, weekday_of
 
 FRESH = 1.0
 TAIL_SHARE = np.array([0.1, 0.5, 1.0])
+AWAY = 0.5
 LARGEST = 1e30  # values beyond are taken as this: float32 tables and squares stay finite
 COEFFICIENT_FLOOR = 1e-4  # variation below 0.01 % of the level is never anomalous
 BACK = 0.3  # of the distance from the present level that may be left from the old one
@@ -318,6 +319,8 @@ def advance_rows(
             ref = ref_off / ref_sigma
             # Back where the series was before: the way home is no anomaly of its own.
             near = max(abs(ref), ref * ref)
+            if abs(expected - reference) < AWAY * abs(e):
+                near = 1e6
             if near < abs(z):
                 z = math.copysign(near, z)
             single_z = abs(z) if side == 0 else z * side
