@@ -70,13 +70,18 @@ def weakest(c: NDArray[np.float64], off: float, out: NDArray[np.float64]) -> Non
     """
     low = off
     high = off
+    low2 = 1e9
+    high2 = -1e9
     w = 0
     for i in range(1, RECALLED):
-        low = min(low, c[NEWEST + i - 1])
-        high = max(high, c[NEWEST + i - 1])
+        r = c[NEWEST + i - 1]
+        low2 = min(low2, max(low, r))
+        high2 = max(high2, min(high, r))
+        low = min(low, r)
+        high = max(high, r)
         if i + 1 == WINDOW[w]:
-            out[w] = max(low, 0.0)
-            out[WINDOWS + w] = max(-high, 0.0)
+            out[w] = max(low2 if i + 1 == 8 else low, 0.0)
+            out[WINDOWS + w] = max(-(high2 if i + 1 == 8 else high), 0.0)
             w += 1
 
 
