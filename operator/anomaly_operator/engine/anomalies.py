@@ -47,7 +47,7 @@ REST_SHARE = 0.3
 FEW = 1.5  # events a series may have had for which ...
 AS_LOUD = 0.92  # ... another this share as loud as the last is told in full
 LOUDER = 0.3  # -ln p beyond it that is news while its event goes on ...
-TOLD = 8.0  # ... and has gone on for this many buckets
+TOLD = 24.0  # ... and has gone on for this many buckets
 ALARMED = 12.0  # -ln p of a peak that was an alarm for sure; beyond it only what is ...
 MUCH_LOUDER = 0.2  # ... larger by this share is news
 REST_KEPT = 0.997
@@ -107,7 +107,7 @@ def rested(c: NDArray[np.float64], surprise: float) -> float:
             alarm += MUCH_LOUDER * (c[LAST_PEAK] - REST_FROM)
     elif c[RUN] == 0.0:
         alarm *= AS_LOUD
-    if surprise <= REST_FROM or surprise >= alarm or c[RUN] > 0.0:
+    if surprise <= REST_FROM or surprise >= alarm or 0.0 < c[RUN] <= TOLD:
         return surprise
     return REST_FROM + REST_SHARE * (surprise - REST_FROM)
 
