@@ -19,7 +19,7 @@ from anomaly_operator.engine.anomalies import (
     learn_rest,
     rested,
 )
-from anomaly_operator.engine.caution import CLOCK_SPAN_S, GROWN_DAYS, cautious
+from anomaly_operator.engine.caution import CLOCK_SPAN_S, GROWN_DAYS, bent, cautious
 from anomaly_operator.engine.changes import (
     NOTE_RHYTHM_FOUND,
     NOTE_RHYTHM_LOST,
@@ -319,6 +319,7 @@ def advance_rows(
             ref = ref_off / ref_sigma
             # Back where the series was before: the way home is no anomaly of its own.
             near = max(abs(ref), ref * ref)
+            fresh = c[BOOST] < n and c[BOOST] < settled
             if abs(expected - reference) < AWAY * abs(e):
                 near = 1e6
             if near < abs(z):
@@ -353,6 +354,8 @@ def advance_rows(
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
             news = cautious(c, max(-lp, 0.0), clock_span_s)
+            if fresh:
+                news = bent(news, 6.0 + 0.2 * max(c[BOOST], 0.0) / pace)
             lp = -rested(c, news)
 
             # What is told.
