@@ -4,6 +4,9 @@ Ten values say nothing of one in a million, and before a whole day, a weekend an
 seen a nightly or weekly job cannot be told from trouble. So -ln p is bent towards a cap that grows
 with buckets and, where buckets are long enough for a clock to matter, with days. It is bent and not
 cut: the order of two claims stays.
+
+The same goes for a level that was opened anew: a new pod warms up, and where it will settle is seen
+only after hours.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ YOUNG_CAP = (-1.2, 0.4, 2.9)  # -ln p it may claim before these ages, beyond onc
 WEEK_OF_SIXTY_S = 60.0 * 7.0 * 86400.0
 SHORTEST_SPAN_S = 900.0  # ... of buckets this long: shorter ones know no more of weekends
 UNBENT = 0.7  # share of a cap up to which nothing is bent
+OPENED_CAP = 6.0  # -ln p that may be claimed just after a level was opened ...
+OPENED_MORE = 0.2  # ... and more for every quarter of an hour since
 CLOCK_SPAN_S = 300.0  # bucket spans from which a series must have seen days to claim rarity
 
 
@@ -37,11 +42,14 @@ def bent(surprise: float, cap: float) -> float:
 
 
 @inlined
-def cautious(c: NDArray[np.float64], surprise: float, clock_span_s: float) -> float:
+def cautious(c: NDArray[np.float64], surprise: float, clock_span_s: float, opened: float) -> float:
     """What a row may claim of ``surprise`` = -ln p at its age.
 
-    ``clock_span_s`` is the bucket span, 0 where days do not matter.
+    ``clock_span_s`` is the bucket span, 0 where days do not matter; ``opened`` are the quarters of
+    an hour since its level was opened anew, negative once that has settled.
     """
+    if opened >= 0.0:
+        surprise = bent(surprise, OPENED_CAP + OPENED_MORE * opened)
     surprise = bent(surprise, FIRST_CAP + EARLY_CAP * c[COUNT])
     if clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS):
         week = math.log(WEEK_OF_SIXTY_S / max(clock_span_s, SHORTEST_SPAN_S))

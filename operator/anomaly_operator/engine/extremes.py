@@ -7,10 +7,12 @@ mean m and mean square q (in squares of m) of the excesses, by the method of mom
     shape = (1 - 1 / (q - 1)) / 2,    -ln p = -ln SHARE + ln(1 + shape x / (1 - shape)) / shape
 
 with x the excess over m. The edge itself is followed by Robbins and Monro's stochastic
-approximation. One event must not teach that its like are ordinary: an excess counts as at most
-EXCESS_CLIP means, and whoever calls gives the buckets of a run ever less weight.
+approximation. One event must not teach that its like are ordinary, least of all while it lasts: its
+largest excess is kept aside and counts once, when the event is over, and as at most EXCESS_CLIP
+means. Before a row has seen a day, what surprises it says little of its tails.
 
-A tail is four numbers in ``core``: ``edge``, ``excess`` and ``square`` are their columns.
+A tail is four numbers in ``core``; ``edge``, ``excess``, ``square`` and ``pending`` are their
+columns.
 
 References
 ----------
@@ -40,6 +42,7 @@ LIGHTEST_SHAPE = -0.05  # a little lighter than exponential, as a normal is ther
 HEAVIEST_SHAPE = 0.45
 STRAIGHT_FROM = 4.0  # mean excesses from which a light tail goes on as an exponential
 NEARLY_EXPONENTIAL = 0.01
+YOUNG_SHARE = np.array([0.1, 0.5, 1.0, 1.0])  # of what an excess teaches before each of GROWN_DAYS
 
 
 @inlined
@@ -72,31 +75,33 @@ def learn_tail_of(
     edge: int,
     excess: int,
     square: int,
+    pending: int,
     n: float,
     weight: float,
+    share: float,
+    odd: bool,
+    event: float,
     least_edge: float,
     least_excess: float,
-    share: float,
-    pending: int,
-    odd: bool,
-    counts: float,
 ) -> None:
-    """Move a tail's edge, mean excess and mean square by one bucket; ``n`` were seen before."""
+    """Move a tail's edge, mean excess and mean square by one bucket; ``n`` were seen before.
+
+    ``share`` of ``weight`` goes to the excess. An ``odd`` bucket belongs to an event, which counts
+    as ``event`` buckets once it is over.
+    """
     mean = c[excess]
     over = size > c[edge]
-    e = 0.0
-    if over:
-        e = min((size - c[edge]) / mean, EXCESS_CLIP)
+    taught = min((size - c[edge]) / mean, EXCESS_CLIP) if over else 0.0
+    rate = weight * share / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
     if odd:
-        c[pending] = max(c[pending], e)
-        e = 0.0
+        c[pending] = max(c[pending], taught)
+        taught = 0.0
     elif c[pending] > 0.0:
-        e = max(c[pending], e)
+        taught = max(c[pending], taught)
         c[pending] = 0.0
-        share *= counts
-    if e > 0.0:
-        rate = weight * share / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
-        c[square] += rate * (e * e - c[square])
-        c[excess] = max(mean + rate * (e - 1.0) * mean, least_excess)
+        rate *= event
+    if taught > 0.0:
+        c[square] += rate * (taught * taught - c[square])
+        c[excess] = max(mean + rate * (taught - 1.0) * mean, least_excess)
     reach = weight * max(min(10.0 / (n + 1.0), 1.0), EDGE_STEP)
     c[edge] = max(c[edge] + reach * mean * ((1.0 if over else 0.0) - SHARE), least_edge)

@@ -19,7 +19,7 @@ from anomaly_operator.engine.anomalies import (
     learn_rest,
     rested,
 )
-from anomaly_operator.engine.caution import CLOCK_SPAN_S, GROWN_DAYS, bent, cautious
+from anomaly_operator.engine.caution import CLOCK_SPAN_S, GROWN_DAYS, cautious
 from anomaly_operator.engine.changes import (
     NOTE_RHYTHM_FOUND,
     NOTE_RHYTHM_LOST,
@@ -30,11 +30,11 @@ from anomaly_operator.engine.changes import (
     learn_shift,
 )
 from anomaly_operator.engine.compiled import compiled, inlined
+from anomaly_operator.engine.evidence import learn_evidence
 from anomaly_operator.engine.horizons import judge_bands, learn_bands
 from anomaly_operator.engine.lasting import (
     forget_recent,
     lasting_surprise,
-    learn_lasting,
     recall,
     weakest,
 )
@@ -81,7 +81,7 @@ from anomaly_operator.engine.layout import (
     WINDOWS,
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
-from anomaly_operator.engine.records import ODD_SURPRISE, YOUNG_WEIGHT, corrected_log_p, learn_record
+from anomaly_operator.engine.records import corrected_log_p
 from anomaly_operator.engine.rhythm import (
     GAIN_FLOOR,
     JITTER,
@@ -96,7 +96,7 @@ from anomaly_operator.engine.rhythm import (
 )
 from anomaly_operator.engine.rules import rule_that_applies
 from anomaly_operator.engine.scales import change_scale, from_scale, learn_scale, to_scale
-from anomaly_operator.engine.single import bent_size, learn_single, single_surprise
+from anomaly_operator.engine.single import bent_size, home_distance, single_surprise
 from anomaly_operator.engine.spreads import (
     grow_up,
     learn_bounds,
@@ -112,9 +112,6 @@ from anomaly_operator.engine.tails import (
 )
 from anomaly_operator.engine.weekdays import learn_weekday, weekday_of
 
-FRESH = 1.0
-TAIL_SHARE = np.array([0.1, 0.5, 1.0])
-AWAY = 0.5
 LARGEST = 1e30  # values beyond are taken as this: float32 tables and squares stay finite
 COEFFICIENT_FLOOR = 1e-4  # variation below 0.01 % of the level is never anomalous
 BACK = 0.3  # of the distance from the present level that may be left from the old one
@@ -317,11 +314,7 @@ def advance_rows(
             ref_off = math.copysign(max(abs(ref_off) - floor, 0.0), ref_off)
             ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + unmoved + widen + edge + 1e-12
             ref = ref_off / ref_sigma
-            # Back where the series was before: the way home is no anomaly of its own.
-            near = max(abs(ref), ref * ref)
-            fresh = c[BOOST] < n and c[BOOST] < settled
-            if abs(expected - reference) < AWAY * abs(e):
-                near = 1e6
+            near = home_distance(ref, expected - reference, e)
             if near < abs(z):
                 z = math.copysign(near, z)
             single_z = abs(z) if side == 0 else z * side
@@ -353,9 +346,10 @@ def advance_rows(
             known = familiar_p(c, max(worst, multi_z) if worst > 0.0 else 0.0)
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
-            news = cautious(c, max(-lp, 0.0), clock_span_s)
-            if fresh:
-                news = bent(news, 6.0 + 0.2 * max(c[BOOST], 0.0) / pace)
+            opened = -1.0
+            if c[BOOST] < n and c[BOOST] < settled:
+                opened = max(c[BOOST], 0.0) / pace
+            news = cautious(c, max(-lp, 0.0), clock_span_s, opened)
             lp = -rested(c, news)
 
             # What is told.
@@ -419,22 +413,23 @@ def advance_rows(
                         else:
                             learn_tail(c, TAIL_LOW, TAIL_LOW_N, z, calm)
                     learn_bounds(c, above_edge, not (inside or above_edge), calm)
-                if n > 20.0:
-                    young = clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS)
-                    share = YOUNG_WEIGHT[int(c[GROWN])] if young else 1.0
-                    beside = SINGLE_UP + SINGLE_LOW - above
-                    learn_record(c, records[above], above, surprised, weight, share)
-                    learn_record(c, records[beside], beside, 0.0, weight, share)
-                    learn_record(c, records[LASTING_UP], LASTING_UP, lasts_up, weight, share)
-                    learn_record(c, records[LASTING_LOW], LASTING_LOW, lasts_low, weight, share)
-                young = clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS)
-                told_by = TAIL_SHARE[int(c[GROWN])] if young else 1.0
-                if c[BOOST] < n and c[BOOST] < settled:
-                    told_by *= FRESH
-                if abs(e) > floor:
-                    c[MOVES] += weight
-                    learn_single(c, size, below, calm / (1.0 + run * run / (pace * pace)), told_by, surprised > ODD_SURPRISE or run > 0.0)
-                    learn_lasting(c, held, still, told_by, c[VIEW_RUN + LASTING_UP] > 0.0, c[VIEW_RUN + LASTING_LOW] > 0.0)  # a constant series says nothing of its tails
+                stage = int(c[GROWN]) if clock_span_s > 0.0 else len(GROWN_DAYS)
+                learn_evidence(
+                    c,
+                    records,
+                    size,
+                    below,
+                    held,
+                    surprised,
+                    lasts_up,
+                    lasts_low,
+                    abs(e) > floor,
+                    stage,
+                    pace,
+                    calm,
+                    still,
+                    weight,
+                )
                 if weight > 0.5:
                     recall(c, min(max(ref, -1e6), 1e6))
                 learn_rest(c, news)

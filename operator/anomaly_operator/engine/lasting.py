@@ -1,9 +1,10 @@
 """Sustained evidence: how far off even the weakest of the last few buckets is.
 
-A burst lasts a bucket or three; trouble lasts. Of the last 2, 4 and 8 distances from the slow level
-the least is taken, on either side. A lone spike leaves it where it was, a deviation that stays
-lifts it by all of its size: what makes a row's single buckets heavy-tailed does not make this so,
-and a factor of two that holds for an hour is told from a hundred bursts of ten.
+A burst lasts a bucket or three; trouble lasts. Of the last 2 and 4 distances from the slow level the
+least is taken, of the last 8 the second least, on either side. A lone spike leaves it where it was,
+a deviation that stays lifts it by all of its size: what makes a row's single buckets heavy-tailed
+does not make this so, and a factor of two that holds for an hour is told from a hundred bursts of
+ten.
 
 Every window has a tail of the row's own on each side (``extremes.py``).
 """
@@ -28,13 +29,13 @@ from anomaly_operator.engine.layout import (
     WINDOWS,
 )
 
-WINDOW = np.array([2, 4, 8])  # buckets
+WINDOW = np.array([2, 4, 8])  # buckets; of the longest, the weakest one is forgiven
 FIRST_EDGE = np.array([1.7, 1.5, 1.3])  # of white noise, about
 FIRST_EXCESS = 0.35
 LEAST_EDGE = 0.3
 LEAST_EXCESS = 0.1
 SPEAKS = 16.0  # buckets since the first: before, nothing can have lasted
-LASTING_COUNTS = 2.0
+EVENT = 2.0  # buckets a whole event counts as
 
 
 @inlined
@@ -70,18 +71,19 @@ def weakest(c: NDArray[np.float64], off: float, out: NDArray[np.float64]) -> Non
     """
     low = off
     high = off
-    low2 = 1e9
-    high2 = -1e9
+    second_low = np.inf
+    second_high = -np.inf
     w = 0
     for i in range(1, RECALLED):
-        r = c[NEWEST + i - 1]
-        low2 = min(low2, max(low, r))
-        high2 = max(high2, min(high, r))
-        low = min(low, r)
-        high = max(high, r)
+        past = c[NEWEST + i - 1]
+        second_low = min(second_low, max(low, past))
+        second_high = max(second_high, min(high, past))
+        low = min(low, past)
+        high = max(high, past)
         if i + 1 == WINDOW[w]:
-            out[w] = max(low2 if i + 1 == 8 else low, 0.0)
-            out[WINDOWS + w] = max(-(high2 if i + 1 == 8 else high), 0.0)
+            longest = w == WINDOWS - 1
+            out[w] = max(second_low if longest else low, 0.0)
+            out[WINDOWS + w] = max(-(second_high if longest else high), 0.0)
             w += 1
 
 
@@ -106,7 +108,14 @@ def lasting_surprise(
 
 
 @inlined
-def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: float, share: float, odd_up: bool, odd_low: bool) -> None:
+def learn_lasting(
+    c: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    weight: float,
+    share: float,
+    odd_up: bool,
+    odd_low: bool,
+) -> None:
     """Move every window's tail."""
     c[LASTING_N] += weight
     for i in range(2 * WINDOWS):
@@ -116,12 +125,12 @@ def learn_lasting(c: NDArray[np.float64], sizes: NDArray[np.float64], weight: fl
             LASTING_EDGE + i,
             LASTING_EXCESS + i,
             LASTING_SQUARE + i,
+            PENDING + 2 + i,
             c[LASTING_N],
             weight,
+            share,
+            odd_up if i < WINDOWS else odd_low,
+            EVENT,
             LEAST_EDGE,
             LEAST_EXCESS,
-            share,
-            PENDING + 2 + i,
-            odd_up if i < WINDOWS else odd_low,
-            LASTING_COUNTS,
         )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATE_VERSION = 3  # raise whenever the meaning of any array changes
+STATE_VERSION = 4  # raise whenever the meaning of any array changes
 
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
@@ -102,7 +102,7 @@ SINGLE_SQUARE = 146
 SHIFT_BEFORE = 148  # distance from the slow level just before evidence of a change began
 SHIFT_JUMP = 149  # and how far it had come a few buckets later
 SHIFT_ASKED = 150  # evidence at which to ask again whether the change is to be accepted
-PENDING = 151  # + tail (2 single, then lasting): square of ... the event under way
+PENDING = 151  # + tail (2 single, then lasting): largest excess of the event under way
 CORE = 159
 
 

@@ -26,7 +26,7 @@ PRIOR_BUCKETS = 2000.0  # exact ones the record starts from
 RECORD_MOST = 1 << 42  # parts of buckets (4e9 buckets) after which a record is halved
 ODD_SURPRISE = 5.0  # -ln p from which buckets one after the other are one event ...
 ODD_RUN = 12.0  # ... and of which this many count half
-YOUNG_WEIGHT = np.array([0.01, 0.04, 0.2])  # of a row's bucket before each of GROWN_DAYS
+YOUNG_WEIGHT = np.array([0.01, 0.04, 0.2, 1.0])  # of a row's bucket before each of GROWN_DAYS
 
 
 @inlined

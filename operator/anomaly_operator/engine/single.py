@@ -28,7 +28,9 @@ FIRST_EDGE = 2.05  # a normal's
 FIRST_EXCESS = 0.45
 LEAST_EDGE = 0.5
 LEAST_EXCESS = 0.15
-SINGLE_COUNTS = 1.5
+EVENT = 1.5  # buckets a whole event counts as
+SAME = 0.5  # of the error: a slow level this near to the forecast is not what it came from
+NOWHERE = 1e6
 
 
 @inlined
@@ -53,7 +55,19 @@ def single_surprise(c: NDArray[np.float64], size: float, side: int) -> float:
 
 
 @inlined
-def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float, share: float, odd: bool) -> None:
+def home_distance(ref: float, moved: float, e: float) -> float:
+    """At most how far off a value ``ref`` spreads from the slow level can be called.
+
+    Back where the series was before, the way home is no anomaly of its own. That needs a forecast
+    that has left: ``moved`` is its distance from the slow level, ``e`` that of the value from it.
+    """
+    return NOWHERE if abs(moved) < SAME * abs(e) else max(abs(ref), ref * ref)
+
+
+@inlined
+def learn_single(
+    c: NDArray[np.float64], size: float, side: int, weight: float, share: float, odd: bool
+) -> None:
     """Move both sides' tails; a bucket above is one that did not exceed anything below."""
     for i in range(2):
         learn_tail_of(
@@ -62,12 +76,12 @@ def learn_single(c: NDArray[np.float64], size: float, side: int, weight: float, 
             SINGLE_EDGE + i,
             SINGLE_EXCESS + i,
             SINGLE_SQUARE + i,
+            PENDING + i,
             c[LASTING_N],
             weight,
+            share,
+            odd,
+            EVENT,
             LEAST_EDGE,
             LEAST_EXCESS,
-            share,
-            PENDING + i,
-            odd,
-            SINGLE_COUNTS,
         )
