@@ -11,7 +11,8 @@ from benchmarks.fleet.measure import measure
 from benchmarks.fleet.model import MEMORY, Event, EventKind, Fleet, Settings
 from benchmarks.fleet.second import generate, recorded
 from benchmarks.fleet.second_trouble import half_range
-from benchmarks.sections.second_fleet import FLEETS, goals
+from benchmarks.sections.fleet_goals import found_and_false
+from benchmarks.sections.second_fleet import FLEETS
 
 SMALL = Settings(
     seed=2,
@@ -145,5 +146,6 @@ def test_each_goal_can_be_missed(fleet: Fleet, knows: str, *, found: bool, calm:
         "nothing": np.zeros_like(trouble),
         "too much": np.ones_like(trouble),
     }[knows]
-    reached = goals([measure(fleet, np.where(flags, 100.0, 0.0), threshold=50.0)])
+    figures = measure(fleet, np.where(flags, 100.0, 0.0), threshold=50.0)
+    reached = found_and_false("second fleet", figures)
     assert [goal.ok for goal in reached] == [found, calm]

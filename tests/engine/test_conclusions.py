@@ -49,7 +49,7 @@ def test_a_record_says_all_a_reader_needs() -> None:
     assert told.anomaly_type == "spike"
     assert told.single_bucket_impact > told.multi_bucket_impact
     assert told.lower_confidence_bound < told.typical_value < told.upper_confidence_bound
-    assert told.sentence.startswith("5x higher than typical for a Wednesday")
+    assert told.sentence.startswith("5x higher than typical; expected ")
 
 
 def test_every_bucket_has_a_result_and_the_odd_one_stands_out() -> None:
@@ -102,6 +102,23 @@ def test_rules_withhold_what_they_apply_to(rule: Rule, muted: bool) -> None:  # 
     _, outcome = spiked(analysis(rules=(rule,)))
     assert bool([r for r in outcome.records if r.series.family == "w0"]) != muted
     assert bool([m for m in outcome.muted if m.series.family == "w0" and m.window == ""]) == muted
+
+
+def test_a_bucket_does_not_hear_of_what_was_withheld() -> None:
+    """Or else the anomaly score, and whoever alerts on it, would tell what a rule was to hide."""
+    _, plain = spiked()
+    _, ruled = spiked(analysis(rules=(condition("actual", "gt", 400.0),)))
+    assert plain.buckets[-1].anomaly_score >= 50
+    assert ruled.buckets[-1].anomaly_score < 3
+    assert max(m.score for m in ruled.muted) >= 50
+
+
+def test_a_window_over_all_leaves_a_quiet_bucket_that_was_counted() -> None:
+    end = MONDAY_S + (LAST + 1) * 900.0
+    _, outcome = spiked(analysis(windows=(Window("all", ((end - 900.0, end),), SKIP),)))
+    last = outcome.buckets[-1]
+    assert (last.record_count, last.event_count, last.windows) == (0, 3, ("all",))
+    assert last.anomaly_score < 1e-9
 
 
 def test_a_window_names_itself_and_keeps_its_values_from_the_model() -> None:
@@ -174,6 +191,7 @@ def test_the_limit_says_when_it_comes_near() -> None:
     assert limit.prune_share(500) == 1.0
     assert 1.0 / 16.0 <= limit.prune_share(990) < 0.1
     assert not limit.admits(900, 200)
+    limit.weigh(980)
     limit.note(980)
     assert limit.status(980) == "hard_limit"
     limit.note(400)

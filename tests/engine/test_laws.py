@@ -12,7 +12,7 @@ from anomaly_operator.engine.contract import Side
 from anomaly_operator.engine.engine import Engine
 from anomaly_operator.engine.layout import STATE_VERSION
 from anomaly_operator.errors import SnapshotRejected
-from tests.engine.building import DAY, analysis, block, bytes_of, days, lasting, noise, run
+from tests.engine.building import DAY, Floats, analysis, block, bytes_of, days, lasting, noise, run
 
 
 def test_judging_the_open_bucket_changes_nothing() -> None:
@@ -27,13 +27,14 @@ def test_judging_the_open_bucket_changes_nothing() -> None:
     ]
 
 
-def test_going_on_from_a_snapshot_is_never_having_stopped() -> None:
+@pytest.mark.parametrize("stop", [500, 703, 711])  # before a step, in it, before it is accepted
+def test_going_on_from_a_snapshot_is_never_having_stopped(stop: int) -> None:
     values = noise(9 * DAY, series=4) * days(9 * DAY)[:, None]
     values[700:, 2] *= 3.0
     through, _, _ = run(values)
-    stopped, _, _ = run(values[:500])
+    stopped, _, _ = run(values[:stop])
     resumed = Engine.restore(stopped.settings, stopped.snapshot())
-    run(values[500:], engine=resumed, first=500)
+    run(values[stop:], engine=resumed, first=stop)
     assert bytes_of(resumed) == bytes_of(through)
 
 
@@ -107,6 +108,72 @@ def test_never_nan_or_inf_in_a_result(values: list[float], side: Side, span_s: f
     assert np.nanmin(told, initial=0.0) >= 0.0
     for record in (r for outcome in outcomes for r in outcome.records):
         assert np.isfinite([record.actual, record.typical, record.log_p]).all()
+
+
+def shaped(kind: str, buckets: int) -> Floats:
+    """Series that lead state where ordinary ones never do, around one."""
+    rng = np.random.default_rng(5)
+    drawn = rng.normal(size=buckets)
+    return {
+        "noise": drawn,
+        "level": 100.0 + drawn,
+        "walk": np.cumsum(drawn),
+        "jump": np.where(np.arange(buckets) > buckets // 2, 1.0, 1e-290),
+        "bursts": np.where(rng.random(buckets) < 0.05, np.exp(10.0 * drawn), 0.0),
+        "outlier": np.where(rng.random(buckets) < 0.01, 1e290, drawn),
+        "swing": np.where(np.arange(buckets) % 7 == 0, -1.0, 1.0),
+        "infinite": np.where(rng.random(buckets) < 0.02, np.inf, drawn),
+        "constant": np.ones(buckets),
+    }[kind]
+
+
+KINDS = ("noise", "level", "walk", "jump", "bursts", "outlier", "swing", "infinite", "constant")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kinds=st.lists(st.sampled_from(KINDS), min_size=4, max_size=4),
+    exponent=st.sampled_from([-310, -100, -9, 0, 6, 13, 19, 30, 150, 300]),
+    missing=st.sampled_from([0.0, 0.5, 0.9]),
+    side=st.sampled_from(list(Side)),
+    non_negative=st.booleans(),
+    gap=st.booleans(),
+)
+def test_never_nan_or_inf_once_days_and_weeks_are_known(  # noqa: PLR0917
+    kinds: list[str],
+    exponent: int,
+    missing: float,
+    side: Side,
+    non_negative: bool,  # noqa: FBT001
+    gap: bool,  # noqa: FBT001
+) -> None:
+    """Seventeen days of hours: a slot of the day is a float32, whose cube ends at 7e12."""
+    values = np.stack([shaped(kind, 408) for kind in kinds], axis=1)
+    with np.errstate(over="ignore"):
+        values = values * 10.0**exponent if exponent > -308 else values * 1e-300 * 1e-10
+    values[np.random.default_rng(6).random(values.shape) < missing] = np.nan
+    if gap:
+        values[60:300] = np.nan
+    chosen = analysis(side=side, span_s=3600.0, non_negative=non_negative)
+    engine, columns, outcomes = run(values, chosen)
+    told = np.isfinite(columns.typical)
+    assert not told[~np.isfinite(values)].any()
+    for name in ("typical", "lower", "upper", "log_p", "multi_bucket_impact", "score"):
+        column = getattr(columns, name)
+        assert np.isfinite(column[told]).all(), name
+        assert np.isnan(column[~told]).all(), name
+    assert (columns.lower[told] <= columns.typical[told]).all()
+    assert (columns.typical[told] <= columns.upper[told]).all()
+    assert not non_negative or (columns.lower[told] >= 0.0).all()
+    state = engine.snapshot()
+    not_known = slice(layout.DAY_LEVEL, layout.DAY_LEVEL + layout.WEEKDAYS)  # NaN until then
+    state["0/core"][:, not_known] = np.nan_to_num(state["0/core"][:, not_known], posinf=np.inf)
+    assert np.isfinite(state["0/core"]).all()
+    assert not np.isinf(state["0/daily"]).any()
+    for one in outcomes:
+        assert np.isfinite([b.anomaly_score for b in one.buckets]).all()
+        assert np.isfinite([r.log_p for r in one.records]).all()
+        assert not any("nan" in a.text or "inf" in a.text for a in one.annotations)
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0, 1e300, -5.0])

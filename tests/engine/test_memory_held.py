@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import subprocess
+import sys
 import tracemalloc
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anomaly_operator.engine.contract import Block, Outcome, SeriesKey, SeriesSet
 from anomaly_operator.engine.engine import Engine
-from tests.engine.building import MONDAY_S, QUARTER, analysis, noise, run
+from anomaly_operator.engine.memory import MemoryLimit
+from anomaly_operator.engine.renormalising import Claim
+from tests.engine.building import MONDAY_S, QUARTER, analysis, bytes_of, noise, run
 
 SERIES = 4000
 
@@ -21,9 +31,12 @@ def one_bucket(engine: Engine, series: SeriesSet, bucket: int = 0) -> Outcome:
     )
 
 
-def pods(count: int) -> SeriesSet:
+def pods(count: int, *, partitions: int = 1) -> SeriesSet:
     return SeriesSet(
-        tuple(SeriesKey("shop", f"shop/app-{i // 4}", f"app-{i}") for i in range(count)),
+        tuple(
+            SeriesKey(f"shop-{i % partitions}", f"shop/app-{i // 4}", f"app-{i}")
+            for i in range(count)
+        ),
         tuple({} for _ in range(count)),
     )
 
@@ -79,3 +92,122 @@ def test_model_bytes_are_what_a_model_takes() -> None:
         tracemalloc.stop()
     assert engine.model_size().series == SERIES
     assert engine.model_size().model_bytes == pytest.approx(taken, rel=0.1)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    series=st.integers(200, 3000),
+    detectors=st.integers(1, 3),
+    partitions=st.integers(1, 400),
+    loud=st.integers(0, 40),
+)
+def test_what_is_held_follows_model_bytes_whatever_it_is_held_for(
+    series: int, detectors: int, partitions: int, loud: int
+) -> None:
+    """Rows, keys, partitions, past records and rollouts: within a fifth, as the issue has it."""
+    first = analysis()
+    chosen = replace(
+        first, detectors=tuple(replace(first.detectors[0], index=i) for i in range(detectors))
+    )
+    run(noise(130))  # whatever is made once
+    tracemalloc.start()
+    try:
+        engine = Engine(chosen)
+        whose = pods(series, partitions=partitions)
+        for bucket in (0, 64, 65, 128):
+            values = np.full((1, series), 1e6)
+            one = Block(0, MONDAY_S + bucket * QUARTER, whose, values, np.ones_like(values))
+            engine.advance([replace(one, detector_index=i) for i in range(detectors)])
+            for model in engine.models.values():  # a past worth remembering, as loud weeks leave it
+                model.ranking.claims += [
+                    Claim(one.start_s + n, whose.keys[n], 1.0 + n, 50.0 + n) for n in range(loud)
+                ]
+                for n in range(loud):
+                    model.rollouts[f"ns{n}", f"shop/{bucket}-{n}"] = bucket + 63
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    size = engine.model_size()
+    assert size.model_bytes == pytest.approx(taken, rel=0.2)
+    assert size.peak_model_bytes >= size.model_bytes
+
+
+def test_past_records_and_partitions_count() -> None:
+    """Each by what it takes, so that 4 000 records are not held for nothing."""
+    engine, _, _ = run(noise(100))
+    before = engine.model_size().model_bytes
+    model = engine.models[0]
+    tracemalloc.start()
+    try:
+        key = SeriesKey("", "w")
+        model.ranking.claims += [Claim(1e9 + n, key, 1.0 + n, 50.0 + n) for n in range(3000)]
+        for n in range(500):
+            model.partition_code(f"namespace-{n}")
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    run(noise(64), engine=engine, first=100)  # what is past is settled at fixed buckets
+    assert engine.model_size().model_bytes - before == pytest.approx(taken, rel=0.2)
+
+
+SCRIPT = """
+import resource, sys
+import numpy as np
+from anomaly_operator.engine.engine import Engine
+from tests.engine.building import analysis
+from tests.engine.test_memory_held import one_bucket, pods
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+one_bucket(Engine(analysis()), pods(200))
+before = resident()
+engine = Engine(analysis())
+series = pods(int(sys.argv[1]))
+one_bucket(engine, series)
+print(resident() - before, engine.model_size().model_bytes)
+"""
+
+
+@pytest.mark.parametrize("series", [20_000, 40_000])
+def test_the_process_grows_by_what_models_say(series: int) -> None:
+    """The kernel's figure, not the allocator's; of a process that holds nothing else."""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("no /proc here to read a process's size from")
+    told = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(series)],
+        capture_output=True,
+        check=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ).stdout.split()
+    resident, model_bytes = map(int, told)
+    assert model_bytes == pytest.approx(resident, rel=0.2)
+
+
+def test_the_peak_does_not_hang_on_how_blocks_are_cut() -> None:
+    """Two pods come in turn and are pruned in between: what is held goes up and down."""
+    values = noise(400, series=8)
+    for column in range(8):
+        gone = (np.arange(400) // 50) != column
+        values[gone, column] = np.nan
+    chosen = analysis(prune_window_s=20 * QUARTER)
+    once, _, _ = run(values, chosen, cut=400)
+    for cut in (1, 17, 64):
+        other, _, _ = run(values, chosen, cut=cut)
+        assert bytes_of(other) == bytes_of(once)
+    half, _, _ = run(values[:211], chosen, cut=17)
+    resumed = Engine.restore(chosen, half.snapshot())
+    run(values[211:], chosen, engine=resumed, first=211)
+    assert bytes_of(resumed) == bytes_of(once)
+
+
+def test_the_limit_holds_metrics_and_events_together() -> None:
+    """Whoever comes second finds less room."""
+    limit = MemoryLimit(1000, elsewhere_bytes=500)
+    assert limit.status(50) == "ok"
+    assert limit.status(200) == "soft_limit"
+    assert limit.admits(300, 200)
+    assert not limit.admits(300, 201)

@@ -128,6 +128,16 @@ def test_variation_below_the_floor_is_never_anomalous() -> None:
     assert late_scores(values, WEEKS - 1, resolution=4e8).max() < 3.0
 
 
+def test_a_fifth_of_the_level_may_be_ruled_out() -> None:
+    """OpenSearch's default, here ``minDeviation.relative``: no record nearer than that, ever."""
+    values = noise(WEEKS, share=0.005)[:, 0]
+    values[-1] = 115.0
+    assert late_scores(values, WEEKS - 1).max() >= MAJOR
+    assert late_scores(values, WEEKS - 1, min_deviation_relative=0.2).max() == 0.0
+    values[-1] = 125.0
+    assert late_scores(values, WEEKS - 1, min_deviation_relative=0.2).max() >= MAJOR
+
+
 def test_the_first_small_move_of_a_series_that_never_moved_is_no_alarm() -> None:
     """A service that used 1000 MB for weeks has not failed when it uses 1010."""
     values = np.full(WEEKS, 1e9)
@@ -142,6 +152,16 @@ def test_a_new_constant_level_is_accepted_though_it_is_far_in_spreads() -> None:
     scores = late_scores(values, WEEKS - 100)
     assert scores[:4].max() >= MAJOR
     assert scores[60:].max() < MINOR
+
+
+@pytest.mark.parametrize("level", [1.0, 1e5, 2.5e9])
+def test_a_step_that_changes_the_scale_is_accepted_as_soon_as_any_other(level: float) -> None:
+    """The step makes the logarithm fit better; what it had come so far was kept in bytes."""
+    values = noise(WEEKS)[:, 0] * level / 100.0
+    values[-2 * DAY :] *= 2.0
+    told = [at for event, at in events(values, side=Side.BOTH) if event == "level_accepted"]
+    assert [at - (WEEKS - 2 * DAY) for at in told] == [23]
+    assert late_scores(values, WEEKS - DAY, side=Side.BOTH).max() < MAJOR
 
 
 def test_ten_samples_give_no_severe_score() -> None:

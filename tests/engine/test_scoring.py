@@ -18,6 +18,7 @@ from anomaly_operator.engine.scoring import (
     score_of,
     score_rows,
 )
+from tests.engine.building import DAY, analysis, noise, run
 
 
 @pytest.mark.parametrize(("days", "score"), [(0.1, 3.0), (1.0, 25.0), (7.0, 50.0), (30.0, 75.0)])
@@ -51,6 +52,7 @@ def table(log_p: np.ndarray, *, joint: np.ndarray | None = None) -> tuple[np.nda
         0.0,
         0.0,
         np.zeros(CLAIM_BINS),
+        np.zeros(shape, np.int16),
         np.zeros((1, 3)) if joint is None else joint,
         score,
         crowd,
@@ -96,6 +98,31 @@ def test_a_flood_is_corrected_with_a_trace_and_keeps_its_order() -> None:
     assert ranking.rescores(0) == []
     grid = [corrected(p, ranking.correction) for p in np.linspace(-2.0, 11.0, 200)]
     assert np.all(np.diff(grid) >= 0.0)
+
+
+@pytest.mark.parametrize(("window_days", "rescored"), [(30.0, 3), (6.0, 2), (1.0, 0), (0.0, 0)])
+def test_renormalisation_reaches_as_far_back_as_its_window(
+    window_days: float, rescored: int
+) -> None:
+    """Spikes on days 16, 19 and 22; on day 24 history turns out to have promised too much."""
+    values = noise(24 * DAY, series=3)
+    for series, day in enumerate((16, 19, 22)):
+        values[day * DAY - 20, series] = 500.0
+    settings = analysis(renormalization_window_s=window_days * 86400.0)
+    engine, _, outcomes = run(values, settings)
+    told = {r.timestamp_s: r for one in outcomes for r in one.records if r.record_score >= 50}
+    assert len(told) == 3
+    engine.models[0].ranking.episodes[:] = 1e5
+    _, _, (after, *later) = run(
+        noise(130, series=3, seed=4), settings, engine=engine, first=24 * DAY, cut=65
+    )
+    changed = {r.timestamp_s: r for r in after.rescores if r.timestamp_s in told}
+    assert len(changed) == rescored
+    for time_s, rescore in changed.items():
+        assert time_s >= after.buckets[0].timestamp_s - window_days * 86400.0
+        assert rescore.score < told[time_s].initial_record_score - 1.5
+        assert rescore.reason == "episodes like this came more often than its probability said"
+    assert not [r for one in later for r in one.rescores if r.timestamp_s in changed]
 
 
 def test_real_trouble_now_and_then_is_not_corrected() -> None:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from anomaly_operator.engine.contract import SeriesKey
 from anomaly_operator.engine.engine import Engine
 from anomaly_operator.engine.layout import COUNT
 from anomaly_operator.engine.slots import SlotTable
-from tests.engine.building import DAY, analysis, block, bytes_of, lasting, members, noise, run
+from tests.engine.building import (
+    DAY,
+    MONDAY_S,
+    analysis,
+    block,
+    bytes_of,
+    lasting,
+    members,
+    noise,
+    run,
+)
 
 
 def rollout(at: int, *, overlap: int = 0, buckets: int = 8 * DAY) -> np.ndarray:
@@ -36,6 +47,72 @@ def test_a_rollout_does_not_flood() -> None:
     values[500:, 1] *= 1.25  # the new version needs more
     _, columns, _ = run(values, series=members("a-1", "a-2"))
     assert np.sum(columns.score[500:, 1] >= 50.0) <= 1
+
+
+def generations(replicas: int, overlap: int) -> tuple[list[tuple[int, str]], Engine, np.ndarray]:
+    """Two rollouts, at 500 and 1000, whose new pods begin ``overlap`` buckets earlier."""
+    values = noise(1500, series=3 * replicas)
+    for g in range(3):
+        mine = slice(g * replicas, (g + 1) * replicas)
+        values[: max(g * 500 - (overlap if g else 0), 0), mine] = np.nan
+        values[(g + 1) * 500 :, mine] = np.nan
+    pods = members(*(f"v{g}-{i}" for g in range(3) for i in range(replicas)))
+    engine, columns, outcomes = run(values, analysis(side="both"), series=pods, cut=17)
+    told = [
+        (round((each.timestamp_s - MONDAY_S) / 900.0), each.text)
+        for one in outcomes
+        for each in one.annotations
+        if each.event == "rollout"
+    ]
+    return told, engine, columns.score
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+@pytest.mark.parametrize("overlap", [0, 1, 3])
+def test_every_rollout_is_told_whether_or_not_old_and_new_pods_meet(
+    replicas: int, overlap: int
+) -> None:
+    """A rolling update's pods do meet: all of it happens within a bucket or two."""
+    told, engine, score = generations(replicas, overlap)
+    assert [at for at, _ in told] == [500 - overlap, 1000 - overlap]
+    for (_, text), new, old in zip(told, ("v1", "v2"), ("v0", "v1"), strict=True):
+        assert f"{new}-0 took over from {old}-" in text
+    assert engine.model_size().series <= 2 * replicas
+    assert np.nansum(score[490:] >= 25.0) == 0
+
+
+@pytest.mark.parametrize("stop", [497, 500, 505])
+def test_a_rollout_under_way_survives_a_restart(stop: int) -> None:
+    values = rollout(497, overlap=3, buckets=600)
+    pods = members("a-1", "a-2")
+    through, _, whole = run(values, series=pods, cut=1)
+    stopped, _, before = run(values[:stop], series=pods, cut=1)
+    resumed = Engine.restore(stopped.settings, stopped.snapshot())
+    _, _, after = run(values[stop:], series=pods, engine=resumed, first=stop, cut=64)
+    assert bytes_of(resumed) == bytes_of(through)
+    told = [each for one in whole for each in one.annotations if each.event == "rollout"]
+    assert len(told) == 1
+    parts = (each for one in (*before, *after) for each in one.annotations)
+    assert [each for each in parts if each.event == "rollout"] == told
+
+
+def test_scaling_out_is_no_rollout() -> None:
+    values = noise(1000, series=2)
+    values[:500, 1] = np.nan
+    _, _, outcomes = run(values, series=members("a-1", "a-2"))
+    assert not [a for one in outcomes for a in one.annotations if a.event == "rollout"]
+
+
+def test_a_row_that_lay_idle_for_days_takes_what_the_others_have_learnt_since() -> None:
+    """The level doubled after its pod had gone: what the row knew is no longer true."""
+    values = noise(1500, series=3)
+    values[800:] *= 2.0
+    values[500:, 0] = np.nan
+    values[:499, 1] = np.nan
+    values[:1400, 2] = np.nan
+    engine, columns, _ = run(values, analysis(side="both"), series=members("a", "b", "c"))
+    assert engine.model_size().series == 2
+    assert columns.typical[1400, 2] == pytest.approx(200.0, rel=0.1)
 
 
 def test_one_more_pod_starts_from_what_the_workload_taught() -> None:
@@ -66,6 +143,23 @@ def test_a_planned_end_is_silent() -> None:
     silent = engine.advance([replace(last, ended=frozenset({0}))])
     assert len(spoken.records) == 1
     assert silent.records == ()
+
+
+def test_a_planned_end_silences_the_last_bucket_alone_and_its_bucket_too() -> None:
+    """In a block of several stretches the last value of each is no end."""
+    values = noise(DAY * 9, series=1)
+    settings = analysis(side="low")
+    engine, _, _ = run(values, settings)
+    first = len(values)
+    ahead = noise(100, series=1, seed=8)
+    inside = 63 - (first + round(MONDAY_S / 900.0)) % 64  # the last bucket of a stretch
+    ahead[inside] = ahead[-1] = 1.0
+    outcome = engine.advance([replace(block(ahead, lasting(1), first=first), ended=frozenset({0}))])
+    told = [round((r.timestamp_s - MONDAY_S) / 900.0) - first for r in outcome.records]
+    assert inside in told
+    assert len(ahead) - 1 not in told
+    assert outcome.buckets[-1].anomaly_score < 3.0
+    assert outcome.muted == ()
 
 
 def test_a_pod_that_comes_back_is_one_more() -> None:

@@ -212,7 +212,7 @@ class BucketResult:
     initial_anomaly_score: float
     event_count: int
     record_count: int
-    windows: tuple[str, ...] = ()  # maintenance windows that muted something
+    windows: tuple[str, ...] = ()  # maintenance windows in force, whoever they are for
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from anomaly_operator.engine.contract import (
     Block,
     DetectorSettings,
     Floats,
+    SeriesKey,
     SeriesSet,
     Side,
 )
@@ -39,7 +40,14 @@ from anomaly_operator.engine.layout import (
     RowState,
     slots_of,
 )
-from anomaly_operator.engine.memory import KEY_BYTES, MemoryLimit, roomy
+from anomaly_operator.engine.memory import (
+    CLAIM_BYTES,
+    FAMILY_BYTES,
+    KEY_BYTES,
+    PARTITION_BYTES,
+    MemoryLimit,
+    roomy,
+)
 from anomaly_operator.engine.records import curve_of, halve_when_full
 from anomaly_operator.engine.renormalising import Ranking
 from anomaly_operator.engine.rules import rule_arrays, window_arrays, windows_active
@@ -48,6 +56,8 @@ from anomaly_operator.engine.slots import SlotTable
 
 STRETCH = 64  # buckets between refreshes of what rows share; also bounds temporary memory
 TAKEOVER_WIDEN = 4.0  # spreads a new pod's level may lie off its predecessor's
+STALE_S = 86400.0  # after which what the other pods have learnt is better than an idle row ...
+STALE_LEAST = 24.0  # ... but not before as many buckets
 COPY_COUNT = 200.0  # buckets' worth of experience a copy is given at most
 ACCEPT_S = 4 * 3600.0  # a lasting change is accepted after this long ...
 ACCEPT_LEAST = 24.0  # ... but not before as many buckets ...
@@ -85,6 +95,7 @@ class Stretch:
     length: NDArray[np.float32]
     mute: NDArray[np.int16]
     notes: NDArray[np.int16]
+    level: NDArray[np.float32]  # only where notes tell of a shift
     crowd: Floats  # (T, P)
     bucket_period: Floats  # (T, P)
 
@@ -107,6 +118,8 @@ class DetectorModel:
         self.curves = np.stack([curve_of(record) for record in self.records])
         self.ranking = Ranking()
         self.rollouts: dict[tuple[str, str], int] = {}
+        self.arrivals: dict[tuple[str, str], tuple[int, str]] = {}
+        self.settled = 0  # of both, when last tidied
         self._views: WeakKeyDictionary[SeriesSet, SetView] = WeakKeyDictionary()
         self._restarts = any(word in settings.metric.lower() for word in _RESTARTING)
         buckets = ACCEPT_S / analysis.span_s
@@ -118,14 +131,48 @@ class DetectorModel:
         self.generation += 1
 
     def held_bytes(self) -> int:
-        """Bytes of arrays and of the table of keys."""
-        arrays = sum(int(array.nbytes) for array in self.state.arrays())
-        return arrays + self.joint.nbytes + KEY_BYTES * self.table.used()
+        """Bytes of arrays, of the table of keys, and of what is remembered beside them.
+
+        Past records and rollouts count from when their number was last settled, at a fixed bucket:
+        what is admitted and what was the peak must not hang on how a caller cuts its blocks.
+        """
+        arrays = (*self.state.arrays(), self.joint, self.records, self.curves)
+        held = sum(int(array.nbytes) for array in arrays) + self.ranking.array_bytes()
+        held += KEY_BYTES * self.table.used() + PARTITION_BYTES * len(self.partitions)
+        return held + CLAIM_BYTES * self.ranking.settled + FAMILY_BYTES * self.settled
 
     def refresh_curves(self) -> None:
         """Take over what all rows' surprises say of a claim."""
         halve_when_full(self.records)
         self.curves = np.stack([curve_of(record) for record in self.records])
+
+    def tidy_rollouts(self, bucket: int) -> None:
+        """Forget rollouts so long ago that another pod of theirs would begin a new one."""
+        again = _rollout_buckets(self._span_s)
+        self.rollouts = {k: last for k, last in self.rollouts.items() if bucket - last < again}
+        self.settled = len(self.rollouts) + len(self.arrivals)
+
+    def late_rollouts(self, bucket: int, offset_s: float) -> list[Annotation]:
+        """Rollouts in which new pods came before old ones went: known once these are gone.
+
+        A pod that came while its workload's were all there is one more, or the first of a rollout:
+        the latter when another was seen last about then.
+        """
+        again = _rollout_buckets(self._span_s)
+        found: list[Annotation] = []
+        for family, (came, member) in list(self.arrivals.items()):
+            if bucket - came <= again:
+                continue
+            del self.arrivals[family]
+            seen = {row: self.state.core[row, SEEN] for row in self.table.families.get(family, ())}
+            gone = [
+                r for r, last in seen.items() if came - 1 <= last < min(came + again, bucket - 1)
+            ]
+            before = self.table.holders[max(gone, key=lambda r: (seen[r], -r))] if gone else None
+            if before is not None and before.member != member:
+                key = SeriesKey(*family, member)
+                found += self._rollout(key, before.member, came, offset_s)
+        return found
 
     def prune(self, oldest: float) -> int:
         """Forget rows not seen since bucket ``oldest``; answers how many."""
@@ -188,7 +235,8 @@ class DetectorModel:
     ) -> None:
         """Judge and learn ``values`` (T, S), buckets ``first`` and on, into ``out``."""
         view = self.view(block.series, analysis)
-        offset_s = block.start_s - round(block.start_s / self._span_s) * self._span_s
+        index = round(block.start_s / self._span_s)  # of the block's first bucket
+        offset_s = block.start_s - index * self._span_s
         arrivals = self._arrivals(view, values, 0)
         begin = 0
         while arrivals:
@@ -202,7 +250,7 @@ class DetectorModel:
                     view,
                     column,
                     first + now,
-                    values[now:],
+                    block.values[first - index + now :],
                     limit,
                     held_elsewhere,
                     annotations,
@@ -211,6 +259,7 @@ class DetectorModel:
                     back = np.flatnonzero(np.isfinite(values[now + 1 :, lost]))
                     if len(back):
                         heapq.heappush(arrivals, (now + 1 + int(back[0]), lost))
+            limit.weigh(self.held_bytes() + held_elsewhere)
         self._run(view, first, values, begin, len(values), analysis, out, offset_s)
 
     def _arrivals(self, view: SetView, values: Floats, start: int) -> list[tuple[int, int]]:
@@ -278,6 +327,7 @@ class DetectorModel:
             out.length[part],
             out.mute[part],
             out.notes[part],
+            out.level[part],
         )
 
     def _admit(
@@ -298,14 +348,22 @@ class DetectorModel:
         idle = [r for r in family if not self._is_present(view, block, r, ahead)]
         if key.member and idle:
             row = max(idle, key=lambda r: (self.state.core[r, SEEN], -r))
+            stale = bucket - self.state.core[row, SEEN] > max(STALE_S / self._span_s, STALE_LEAST)
+            stale = stale and len(idle) < len(family)
             before = self.table.hand_over(row, key)
             lost = view.column_of.get(row, -1)
             if lost >= 0:
                 view.rows[lost] = -1
+            if stale:
+                self._copy(max(set(family) - set(idle), key=self._experience), row)
+                self.arrivals.setdefault((key.partition, key.family), (bucket, key.member))
             self._open(row)
-            if before is not None:
-                self._note_rollout(block, column, before.member, bucket, annotations)
+            if before is not None and not stale:
+                offset_s = block.start_s - round(block.start_s / self._span_s) * self._span_s
+                annotations += self._rollout(key, before.member, bucket, offset_s)
         else:
+            if key.member and family:
+                self.arrivals.setdefault((key.partition, key.family), (bucket, key.member))
             row = self._new_row(block, column, family, limit, held_elsewhere)
             if row < 0:
                 return -1
@@ -343,27 +401,32 @@ class DetectorModel:
             if not limit.admits(held, more + KEY_BYTES):
                 return -1
             self.state.grow(wanted)
-        source = max(family, key=lambda r: (self.state.core[r, COUNT], -r)) if family else -1
+        source = max(family, key=self._experience) if family else -1
         row = self.table.hold(key)
         if source >= 0:
-            self.state.copy_row(source, row)
-            core = self.state.core[row]
-            core[COUNT] = min(core[COUNT], COPY_COUNT)
+            self._copy(source, row)
             self._open(row)
         return row
 
-    def _note_rollout(
-        self, block: Block, column: int, before: str, bucket: int, annotations: list[Annotation]
-    ) -> None:
+    def _experience(self, row: int) -> tuple[float, int]:
+        return float(self.state.core[row, COUNT]), -row
+
+    def _copy(self, source: int, row: int) -> None:
+        """Give a row what another has learnt, with no more than a copy's experience."""
+        self.state.copy_row(source, row)
+        core = self.state.core[row]
+        core[COUNT] = min(core[COUNT], COPY_COUNT)
+
+    def _rollout(
+        self, key: SeriesKey, before: str, bucket: int, offset_s: float
+    ) -> list[Annotation]:
         """One annotation a family and rollout, not one a pod."""
-        key = block.series.keys[column]
-        offset_s = block.start_s - round(block.start_s / self._span_s) * self._span_s
         family = (key.partition, key.family)
         last = self.rollouts.get(family, -(10**12))
         self.rollouts[family] = bucket
-        if (bucket - last) * self._span_s < max(3600.0, 3 * self._span_s):
-            return
-        annotations.append(
+        if bucket - last < _rollout_buckets(self._span_s):
+            return []
+        return [
             Annotation(
                 timestamp_s=bucket * self._span_s + offset_s,
                 end_timestamp_s=(bucket + 1) * self._span_s + offset_s,
@@ -372,7 +435,7 @@ class DetectorModel:
                 series=key,
                 text=f"{key.family}: {key.member} took over from {before}; what was learnt goes on",
             )
-        )
+        ]
 
     def score(self, view: SetView, values: Floats, out: Stretch) -> None:
         """Fill scores and bucket periods; learns the partitions' common evidence."""
@@ -385,6 +448,7 @@ class DetectorModel:
             self.settings.min_deviation_absolute,
             self.settings.min_deviation_relative,
             self.ranking.correction,
+            out.mute,
             self.joint,
             out.score,
             out.crowd,
@@ -398,3 +462,8 @@ class DetectorModel:
             return 0, 0, 0.0
         counts = self.state.core[used, COUNT]
         return int((counts >= buckets).sum()), len(used), float(counts.min())
+
+
+def _rollout_buckets(span_s: float) -> float:
+    """Buckets after which one more pod that takes over is another rollout."""
+    return max(3600.0 / span_s, 3.0)

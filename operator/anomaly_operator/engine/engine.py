@@ -33,7 +33,7 @@ from anomaly_operator.engine.contract import (
 from anomaly_operator.engine.detecting import STRETCH, DetectorModel, Stretch
 from anomaly_operator.engine.influence import Evidence, influencers_of
 from anomaly_operator.engine.memory import MemoryLimit
-from anomaly_operator.engine.recording import annotations_of, records_of, withheld
+from anomaly_operator.engine.recording import annotations_of, mute_ends, records_of, withheld
 from anomaly_operator.engine.rules import windows_active
 from anomaly_operator.engine.scoring import WARNING_AT, score_of
 from anomaly_operator.engine.snapshotting import dump, load
@@ -75,11 +75,13 @@ class Engine:
         for detector in settings.detectors:
             self.models[detector.index].update(detector)
 
-    def advance(self, blocks: Sequence[Block]) -> Outcome:
+    def advance(self, blocks: Sequence[Block], *, elsewhere: int = 0) -> Outcome:
         """Judge, score and learn: one block per detector, all of the same buckets.
 
         The buckets are cut at multiples of STRETCH since the epoch, whatever the blocks.
+        ``elsewhere`` is bytes that others hold against the same limit.
         """
+        self.limit.elsewhere_bytes = elsewhere
         span = self.settings.span_s
         first = round(blocks[0].start_s / span) if blocks else 0
         buckets = len(blocks[0].values) if blocks else 0
@@ -89,7 +91,8 @@ class Engine:
         while begin < buckets:
             end = min(begin + STRETCH - (first + begin) % STRETCH, buckets)
             if (first + begin) // STRETCH != (self.next_index - 1) // STRETCH:
-                self._between_stretches(first + begin, collected)
+                offset_s = blocks[0].start_s - first * span
+                self._between_stretches(first + begin, offset_s, collected)
             self._stretch(blocks, outs, begin=begin, end=end, first=first, collected=collected)
             self.next_index = max(self.next_index, first + end)
             begin = end
@@ -122,10 +125,9 @@ class Engine:
     def model_size(self) -> ModelSize:
         """What the models weigh, and what the limit did."""
         held = self._held()
-        self.limit.weigh(held)
         return ModelSize(
             model_bytes=held,
-            peak_model_bytes=self.limit.peak_bytes,
+            peak_model_bytes=max(self.limit.peak_bytes, held),
             model_bytes_limit=self.limit.limit_bytes,
             memory_status=self.limit.status(held),
             series=sum(model.table.used() for model in self.models.values()),
@@ -149,13 +151,17 @@ class Engine:
     def _held(self) -> int:
         return sum(model.held_bytes() for model in self.models.values())
 
-    def _between_stretches(self, index: int, collected: _Collected) -> None:
+    def _between_stretches(self, index: int, offset_s: float, collected: _Collected) -> None:
         """What happens at fixed bucket numbers: shared records refreshed, stale rows pruned."""
-        share = self.limit.prune_share(self._held())
+        held = self._held()
+        self.limit.weigh(held)
+        share = self.limit.prune_share(held)
         window = share * self.settings.prune_window_s / self.settings.span_s
         for model in self.models.values():
             self.limit.pruned += model.prune(index - window)
             model.refresh_curves()
+            collected.annotations += model.late_rollouts(index, offset_s)
+            model.tidy_rollouts(index)
             oldest_s = index * self.settings.span_s - self.settings.renormalization_window_s
             model.ranking.refresh(
                 partitions=len(model.partitions), span_s=self.settings.span_s, oldest_s=oldest_s
@@ -194,9 +200,10 @@ class Engine:
                 out=out,
                 annotations=collected.annotations,
             )
+            mute_ends(out, block, begin=begin)
             model.score(view, values, out)
             at_s = block.start_s + begin * span
-            collected.muted += withheld(out, block, values, start_s=at_s, analysis=self.settings)
+            collected.muted += withheld(out, block, start_s=at_s, analysis=self.settings)
             for t, item in records_of(
                 out,
                 block,
@@ -302,6 +309,7 @@ class _Room:
             length=np.empty(shape, np.float32),
             mute=np.empty(shape, np.int16),
             notes=np.empty(shape, np.int16),
+            level=np.empty(shape, np.float32),
             crowd=np.zeros((end - begin, partitions)),
             bucket_period=np.zeros((end - begin, partitions)),
         )

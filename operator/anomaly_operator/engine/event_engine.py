@@ -104,6 +104,7 @@ class EventEngine:
             outcomes.append(
                 model.advance(block, analysis=self.settings, limit=self.limit, elsewhere=others)
             )
+        self.limit.weigh(self.held_bytes())
         self.limit.note(self.held_bytes() + elsewhere)
         return _concluded(blocks, outcomes, self.settings)
 

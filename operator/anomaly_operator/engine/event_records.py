@@ -13,7 +13,13 @@ from anomaly_operator.engine.contract import (
     Record,
 )
 from anomaly_operator.engine.event_buckets import DEFINITION
-from anomaly_operator.engine.explaining import duration_words, period_words, sentence, summary
+from anomaly_operator.engine.explaining import (
+    HeldBack,
+    duration_words,
+    period_words,
+    sentence,
+    summary,
+)
 from anomaly_operator.engine.scoring import LN10
 
 USUAL = 0.5  # typical count from which a number is compared with it
@@ -106,6 +112,6 @@ def _why(finding: Finding, time_s: float, analysis: AnalysisSettings) -> str:
         slow=False,
         length=1,
         span_s=analysis.span_s,
-        habit=False,
+        held_back=HeldBack.NOTHING,
         period=finding.period,
     )

@@ -1,10 +1,13 @@
-"""What one bucket's evidence teaches: the detector's records of surprises and the row's own tails.
+"""Two views of one bucket: what they say together, and what they teach.
 
-Both are told how surprising the bucket was to each view; both must not take trouble for ordinary
-life, so the young teach little, and what belongs to an event counts about once.
+The detector's records and the row's own tails are told how surprising the bucket was to each view.
+Neither must take trouble for ordinary life: so the young teach little, and what belongs to an event
+counts about once.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,15 @@ from anomaly_operator.engine.records import ODD_SURPRISE, YOUNG_WEIGHT, learn_re
 from anomaly_operator.engine.single import learn_single
 
 LEAST_COUNT = 20.0  # buckets before which a surprise is none
+
+
+@inlined
+def impact_of(log_single: float, log_multi: float) -> float:
+    """Elastic's multi-bucket impact: -5 all in this bucket, +5 all in the past ones."""
+    low = min(log_single, log_multi)
+    high = min(max(log_single, log_multi), -0.001)
+    value = 5.0 * low / high / 6.907755278982137 * (log_single - log_multi)
+    return min(max(math.floor(100.0 * value) / 100.0, -5.0), 5.0)
 
 
 @inlined

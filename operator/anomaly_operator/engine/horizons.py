@@ -1,9 +1,9 @@
 """Slow deviations no single bucket shows: running means of the residual over four horizons.
 
-The residual is measured from the slow level, in its own spread. Each band is an exponential mean
-over about 2, 6, 24 or 120 buckets, and learns its own spread: autocorrelated residuals make a band
-wide, and only what is wide *for this series* counts. A leak shows in the long bands long before any
-one bucket is odd.
+The residual is the forecast's in the two short bands and from the slow level in the two long ones,
+in its own spread. Each band is an exponential mean over 3, 10, 32 or 128 buckets, and learns its
+own spread: autocorrelated residuals make a band wide, and only what is wide *for this series*
+counts. A leak shows in the long bands long before any one bucket is odd.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_operator.engine.announcing import NOTE_CLOCK, announce_rhythm, reason_of
 from anomaly_operator.engine.anomalies import (
     LOUD,
     familiar_p,
@@ -21,16 +22,15 @@ from anomaly_operator.engine.anomalies import (
 )
 from anomaly_operator.engine.caution import CLOCK_SPAN_S, GROWN_DAYS, cautious
 from anomaly_operator.engine.changes import (
-    NOTE_RHYTHM_FOUND,
-    NOTE_RHYTHM_LOST,
+    NOTE_ACCEPTED,
     NOTE_VARIANCE,
     go_back,
     learn_phase,
     learn_scale_change,
     learn_shift,
 )
-from anomaly_operator.engine.compiled import compiled, inlined
-from anomaly_operator.engine.evidence import learn_evidence
+from anomaly_operator.engine.compiled import compiled
+from anomaly_operator.engine.evidence import impact_of, learn_evidence
 from anomaly_operator.engine.horizons import judge_bands, learn_bands
 from anomaly_operator.engine.lasting import (
     forget_recent,
@@ -59,6 +59,7 @@ from anomaly_operator.engine.layout import (
     OLD_SHIFT,
     PHASE,
     RATES,
+    RECENT,
     REF_SPREAD,
     RHYTHM,
     RUN,
@@ -82,6 +83,7 @@ from anomaly_operator.engine.layout import (
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
 from anomaly_operator.engine.records import corrected_log_p
+from anomaly_operator.engine.rescaling import change_scale
 from anomaly_operator.engine.rhythm import (
     GAIN_FLOOR,
     JITTER,
@@ -95,7 +97,7 @@ from anomaly_operator.engine.rhythm import (
     week_value,
 )
 from anomaly_operator.engine.rules import rule_that_applies
-from anomaly_operator.engine.scales import change_scale, from_scale, learn_scale, to_scale
+from anomaly_operator.engine.scales import from_scale, learn_scale, to_scale
 from anomaly_operator.engine.single import bent_size, home_distance, single_surprise
 from anomaly_operator.engine.spreads import (
     grow_up,
@@ -137,15 +139,6 @@ LONGEST_LEAST = 48.0  # buckets: a day, within these, till whatever lasts is acc
 LONGEST_MOST = 480.0
 
 
-@inlined
-def impact_of(log_single: float, log_multi: float) -> float:
-    """Elastic's multi-bucket impact: -5 all in this bucket, +5 all in the past ones."""
-    low = min(log_single, log_multi)
-    high = min(max(log_single, log_multi), -0.001)
-    value = 5.0 * low / high / 6.907755278982137 * (log_single - log_multi)
-    return min(max(math.floor(100.0 * value) / 100.0, -5.0), 5.0)
-
-
 @compiled
 def advance_rows(
     core: NDArray[np.float64],
@@ -181,10 +174,12 @@ def advance_rows(
     length: NDArray[np.float32],
     mute: NDArray[np.int16],
     notes: NDArray[np.int16],
+    level: NDArray[np.float32],
 ) -> None:
     """Judge and learn ``values`` (T, S) with state rows ``rows`` (S,); -1 is not judged.
 
-    Writes every output (T, S): NaN and 0 where there is no value or no experience.
+    Writes every output (T, S): NaN and 0 where there is no value or no experience. ``level`` is
+    where the series has gone to, and written only where a shift is noted.
     """
     buckets, width = values.shape
     day_slots = daily.shape[1]
@@ -346,11 +341,13 @@ def advance_rows(
             known = familiar_p(c, max(worst, multi_z) if worst > 0.0 else 0.0)
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
+            known_lp = lp
             opened = -1.0
             if c[BOOST] < n and c[BOOST] < settled:
                 opened = max(c[BOOST], 0.0) / pace
             news = cautious(c, max(-lp, 0.0), clock_span_s, opened)
             lp = -rested(c, news)
+            note = reason_of(known_lp - model_lp, -news - known_lp, lp + news)
 
             # What is told.
             ls = -surprised
@@ -365,9 +362,10 @@ def advance_rows(
             typical[t, s] = from_scale(c, shown)
             lower[t, s] = from_scale(c, low_edge + shown - expected)
             upper[t, s] = from_scale(c, high_edge + shown - expected)
-            if non_negative:
+            if non_negative and lower[t, s] < 0.0:  # the least of the three
+                lower[t, s] = 0.0
                 typical[t, s] = max(typical[t, s], 0.0)
-                lower[t, s] = max(lower[t, s], 0.0)
+                upper[t, s] = max(upper[t, s], 0.0)
             log_p[t, s] = lp
             impact[t, s] = impact_of(min(ls, -1e-3), min(lm, -1e-3))
             single[t, s] = ls
@@ -380,7 +378,7 @@ def advance_rows(
                 s,
                 t,
                 value,
-                told,
+                typical[t, s],
                 index * span_s + offset_s,
                 scopes,
                 conditions,
@@ -391,7 +389,8 @@ def advance_rows(
             )
             mute[t, s] = applied[0]
             weight = applied[1]
-            note = 0
+            if c[RHYTHM] > 0.0 and usable > 1:
+                note |= NOTE_CLOCK
             if factor > 1.5:
                 note |= NOTE_VARIANCE
 
@@ -457,11 +456,6 @@ def advance_rows(
                         weight,
                     )
                     c[VISITS] += weight
-                klass = 0
-                if usable > 1 and answer[3] > answer[2]:
-                    klass = 1
-                if usable > 2 and answer[4] > answer[2 + klass]:
-                    klass = 2
                 if day_slots > 0 and week_slots > 0:
                     limit = KEPT_CLIP * max(sigma, spread)
                     kept = expected + min(max(e, -limit), limit)
@@ -482,15 +476,11 @@ def advance_rows(
                     WARM_DAYS * per_day,
                     weight,
                 )
-                if c[REF_SPREAD] < 3.0 * spread:
+                if shifted and c[REF_SPREAD] < 3.0 * spread:
                     note |= shifted
-                announced = int(c[RHYTHM])
-                if announced < klass and answer[2 + klass] > 0.8 and visits >= 2.0:
-                    c[RHYTHM] = klass
-                    note |= NOTE_RHYTHM_FOUND
-                elif announced > 0 and usable > 1 and answer[2] > 0.95:
-                    c[RHYTHM] = 0.0
-                    note |= NOTE_RHYTHM_LOST
+                    gone = c[OLD_SHIFT] if shifted & NOTE_ACCEPTED else c[RECENT]
+                    level[t, s] = from_scale(c, reference + gone)
+                note |= announce_rhythm(c, usable, visits)
                 if learn_scale(c, value, told, weight):
                     change_scale(c, day, week)
                 if usable > 1 and hour_slots > 0:

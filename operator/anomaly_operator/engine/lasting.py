@@ -1,10 +1,10 @@
 """Sustained evidence: how far off even the weakest of the last few buckets is.
 
-A burst lasts a bucket or three; trouble lasts. Of the last 2 and 4 distances from the slow level the
-least is taken, of the last 8 the second least, on either side. A lone spike leaves it where it was,
-a deviation that stays lifts it by all of its size: what makes a row's single buckets heavy-tailed
-does not make this so, and a factor of two that holds for an hour is told from a hundred bursts of
-ten.
+A burst lasts a bucket or three; trouble lasts. Of the last 2 and 4 distances from the slow level
+the least is taken, of the last 8 the second least, on either side. A lone spike leaves it where it
+was, a deviation that stays lifts it by all of its size: what makes a row's single buckets
+heavy-tailed does not make this so, and a factor of two that holds for an hour is told from a
+hundred bursts of ten.
 
 Every window has a tail of the row's own on each side (``extremes.py``).
 """

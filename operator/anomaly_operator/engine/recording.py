@@ -8,6 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from anomaly_operator.engine.announcing import (
+    NOTE_CLOCK,
+    NOTE_FAMILIAR,
+    NOTE_RESTED,
+    NOTE_WEEKLY,
+    NOTE_YOUNG,
+)
 from anomaly_operator.engine.changes import (
     NOTE_ACCEPTED,
     NOTE_RHYTHM_FOUND,
@@ -28,25 +35,42 @@ from anomaly_operator.engine.contract import (
     Record,
 )
 from anomaly_operator.engine.detecting import Stretch
-from anomaly_operator.engine.explaining import sentence, summary
+from anomaly_operator.engine.explaining import HeldBack, amount_words, sentence, summary
 from anomaly_operator.engine.influence import Evidence
+from anomaly_operator.engine.rules import CUT_SHORT
 from anomaly_operator.engine.scoring import LN10, WARNING, corrected, period_of
 
 RECORD_SCORE = WARNING
 SLOW_IMPACT = 2.0  # multi-bucket impact from which the past weighs more than the present
 
 _NOTES = (
-    (NOTE_SHIFT, "level_shift", "Level shifted to about {typical:.4g}"),
-    (NOTE_ACCEPTED, "level_accepted", "New level of about {typical:.4g} accepted as usual"),
-    (NOTE_RHYTHM_FOUND, "seasonality_found", "Values follow the clock: a rhythm is now expected"),
-    (NOTE_RHYTHM_LOST, "seasonality_lost", "Values no longer follow the clock"),
+    (NOTE_SHIFT, "level_shift", "Level shifted to about {level}"),
+    (NOTE_ACCEPTED, "level_accepted", "New level of about {level} accepted as usual"),
+    (NOTE_RHYTHM_FOUND, "seasonality_found", "Values follow the {clock}: a rhythm is now expected"),
+    (NOTE_RHYTHM_LOST, "seasonality_lost", "Values no longer follow the {clock}"),
     (NOTE_TIME_SHIFT, "time_shift", "The rhythm moved by an hour, as clocks do"),
-    (NOTE_SCALE, "scale_change", "Values vary by a different amount than before"),
+    (NOTE_SCALE, "scale_change", "Values vary more than before"),
+)
+_HELD_BACK = (
+    (NOTE_FAMILIAR, HeldBack.FAMILIAR),
+    (NOTE_YOUNG, HeldBack.YOUNG),
+    (NOTE_RESTED, HeldBack.RESTED),
 )
 
 
+def mute_ends(out: Stretch, block: Block, *, begin: int) -> None:
+    """Mute the last bucket of series that ended as planned: it is cut short, not low.
+
+    ``begin`` is where the stretch begins in ``block``.
+    """
+    for s in block.ended:
+        there = np.flatnonzero(np.isfinite(block.values[:, s]))
+        if len(there) and begin <= there[-1] < begin + len(out.mute):
+            out.mute[there[-1] - begin, s] = CUT_SHORT
+
+
 def withheld(
-    out: Stretch, block: Block, values: Floats, *, start_s: float, analysis: AnalysisSettings
+    out: Stretch, block: Block, *, start_s: float, analysis: AnalysisSettings
 ) -> list[Muted]:
     """Take muted scores out of ``out`` and say which."""
     found: list[Muted] = []
@@ -55,14 +79,10 @@ def withheld(
             score = float(out.score[t, s])
             who = int(out.mute[t, s])
             out.score[t, s] = 0.0
-            if score >= RECORD_SCORE:
+            if score >= RECORD_SCORE and who != CUT_SHORT:
                 name = analysis.windows[-who - 1].name if who < 0 else ""
                 time_s = start_s + t * analysis.span_s
                 found.append(Muted(time_s, block.detector_index, block.series.keys[s], name, score))
-    for s in block.ended:
-        there = np.flatnonzero(np.isfinite(values[:, s]))
-        if len(there):
-            out.score[there[-1], s] = 0.0  # its last bucket is cut short, not low
     return found
 
 
@@ -104,11 +124,11 @@ def records_of(
                 typical,
                 time_s=time_s,
                 offset_s=analysis.time_zone_offset_s,
-                by_clock=analysis.span_s <= 86400.0,
+                by_clock=bool(out.notes[t, s] & NOTE_CLOCK),
                 slow=impact >= SLOW_IMPACT,
                 length=length,
                 span_s=analysis.span_s,
-                habit=float(out.habit[t, s]) > LN10,
+                held_back=_held_back(int(out.notes[t, s])),
                 period=period,
             ),
         )
@@ -133,6 +153,10 @@ def records_of(
     return found
 
 
+def _held_back(notes: int) -> HeldBack:
+    return next((why for bit, why in _HELD_BACK if notes & bit), HeldBack.NOTHING)
+
+
 def annotations_of(
     out: Stretch, block: Block, *, start_s: float, span_s: float
 ) -> list[Annotation]:
@@ -144,6 +168,7 @@ def annotations_of(
     if not noted.any():
         return found
     for t, s in np.argwhere(noted).tolist():
+        weekly = out.notes[t, s] & NOTE_WEEKLY
         for bit, event, text in _NOTES:
             if noted[t, s] & bit:
                 time_s = start_s + t * span_s
@@ -154,7 +179,10 @@ def annotations_of(
                         event=event,
                         detector_index=block.detector_index,
                         series=block.series.keys[s],
-                        text=text.format(typical=float(out.typical[t, s])),
+                        text=text.format(
+                            level=amount_words(float(out.level[t, s])),
+                            clock="day of the week" if weekly else "time of day",
+                        ),
                     )
                 )
     return found

@@ -46,6 +46,11 @@ class Ranking:
     correction: NDArray[np.float64] = field(default_factory=lambda: np.zeros(CLAIM_BINS))
     above: dict[int, float] = field(default_factory=dict)  # partition -> claim of its last bucket
     claims: list[Claim] = field(default_factory=list)
+    settled: int = 0  # how many, when last refreshed
+
+    def array_bytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.episodes.nbytes + self.correction.nbytes
 
     def learn(self, periods: NDArray[np.float64], crowd: NDArray[np.float64]) -> None:
         """Count episodes of (T, P) claims; whole numbers, so that blocks may be cut anyhow.
@@ -79,6 +84,7 @@ class Ranking:
         self.correction = np.maximum(claimed - self.correction, 0.0)
         keep = [claim for claim in self.claims if claim.timestamp_s >= oldest_s]
         self.claims = keep[-MOST_KEPT:]
+        self.settled = len(self.claims)
 
     def rescores(self, detector_index: int) -> list[Rescore]:
         """Past scores that the present correction changes noticeably."""

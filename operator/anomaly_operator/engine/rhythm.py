@@ -59,8 +59,9 @@ def proven(value: float, noise: float, visits: float) -> float:
     A slot learnt from ``visits`` values of spread ``noise`` is off by about noise/sqrt(visits) by
     chance alone. A weekly job seen once counts almost in full, a ripple hardly.
     """
-    signal = value * value
-    return value * signal / (signal + PROOF * noise * noise / max(visits, 1.0) + 1e-300)
+    told = 1.0 * value  # a slot is a float32, and the cube of seven terabytes is none
+    signal = told * told
+    return told * signal / (signal + PROOF * noise * noise / max(visits, 1.0) + 1e-300)
 
 
 @inlined

@@ -23,6 +23,7 @@ from anomaly_operator.engine.contract import (
 
 SKIP_RESULT = 1
 SKIP_LEARNING = 2
+CUT_SHORT = 32767  # who mutes a planned end: neither a rule nor a window, and it is not told
 RULE_WEIGHT = 0.005  # not 0: a rule that is wrong must not starve a model
 
 _APPLIES_TO = {"actual": 0, "typical": 1, "diff_from_typical": 2, "ratio_to_typical": 3, "time": 4}

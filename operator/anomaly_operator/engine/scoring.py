@@ -38,6 +38,7 @@ CLAIM_BINS = 48  # quarters of a decade of claimed return period, from MINOR_AT 
 CLAIM_STEP = 0.25
 
 JOINT_CAP = 12.0  # -ln p one series may add to its partition's common evidence
+ORDINARY = 1.0  # ... and one that is nearer to typical than the user cares for: the mean of all
 JOINT_MEMORY = 1000.0  # buckets
 JOINT_TAIL = 0.1  # 1/degrees of freedom of the common evidence
 JOINT_TESTS = 10.0  # a partition's common evidence counts as this many series
@@ -94,6 +95,7 @@ def score_rows(
     least_absolute: float,
     least_relative: float,
     correction: NDArray[np.float64],
+    mute: NDArray[np.int16],
     joint: NDArray[np.float64],
     score: NDArray[np.float64],
     crowd: NDArray[np.float64],
@@ -101,6 +103,8 @@ def score_rows(
 ) -> None:
     """Scores (T, S), and per partition the number judged and the bucket's period, both (T, P).
 
+    Where ``mute`` is not 0 a score is what it would be, but its bucket does not hear of it: what a
+    rule or window withholds from the records must not come back as the bucket's score.
     ``joint`` (P, 3) is learnt here: mean and spread of the partition's common evidence, and its
     weight. Series of a partition are not independent; that is why the spread is learnt.
     """
@@ -108,29 +112,35 @@ def score_rows(
     parts = joint.shape[0]
     evidence = np.zeros(parts)
     best = np.zeros(parts)
+    heard = np.zeros(parts)
     for t in range(buckets):
         for k in range(parts):
             crowd[t, k] = 0.0
             evidence[k] = 0.0
             best[k] = -400.0
+            heard[k] = 0.0
         for s in range(width):
             if not math.isnan(log_p[t, s]):
                 crowd[t, partition[s]] += 1.0
-                evidence[partition[s]] += min(-log_p[t, s], JOINT_CAP)
         for s in range(width):
             if math.isnan(log_p[t, s]):
                 score[t, s] = np.nan
                 continue
             k = partition[s]
             deviation = abs(values[t, s] - typical[t, s])
-            if deviation < max(least_absolute, least_relative * abs(typical[t, s])):
+            near = deviation < max(least_absolute, least_relative * abs(typical[t, s]))
+            if mute[t, s] == 0:
+                heard[k] += 1.0
+                evidence[k] += min(-log_p[t, s], ORDINARY if near else JOINT_CAP)
+            if near:
                 score[t, s] = 0.0
                 continue
             period = corrected(period_of(log_p[t, s], crowd[t, k], span_s), correction)
-            best[k] = max(best[k], period)
+            if mute[t, s] == 0:
+                best[k] = max(best[k], period)
             score[t, s] = score_of(period)
         for k in range(parts):
-            n = crowd[t, k]
+            n = heard[k]
             bucket_period[t, k] = -400.0
             if n == 0.0:
                 continue

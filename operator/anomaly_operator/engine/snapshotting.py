@@ -50,9 +50,12 @@ def dump(engine: Engine, *, lent: bool = False) -> dict[str, NDArray[np.generic]
             "metric": model.settings.metric,
             "function": model.settings.function,
             "table": model.table.dump(),
+            "room": len(model.state.core),
             "partitions": model.partitions,
             "ranking": dump_ranking(model.ranking),
             "rollouts": [[p, f, b] for (p, f), b in model.rollouts.items()],
+            "arrivals": [[p, f, *came] for (p, f), came in model.arrivals.items()],
+            "settled": [model.settled, model.ranking.settled],
         }
     text = json.dumps(about, separators=(",", ":")).encode()
     arrays["about"] = np.frombuffer(text, dtype=np.uint8).copy()
@@ -84,10 +87,11 @@ def load_ranking(ranking: Ranking, dumped: Mapping[str, Any]) -> None:
     ranking.buckets = int(dumped["buckets"])
     ranking.correction = np.array(dumped["correction"], dtype=np.float64)
     ranking.above = {int(k): float(claim) for k, claim in dumped["above"]}
-    ranking.claims = [
-        Claim(t, SeriesKey(partition, family, member), period, score)
-        for t, partition, family, member, period, score in dumped["claims"]
-    ]
+    keys: dict[SeriesKey, SeriesKey] = {}  # one of each, as where they came from
+    ranking.claims = []
+    for time_s, partition, family, member, period, score in dumped["claims"]:
+        key = SeriesKey(partition, family, member)
+        ranking.claims.append(Claim(time_s, keys.setdefault(key, key), period, score))
 
 
 def load(engine: Engine, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -136,9 +140,10 @@ def _load_detector(
         )
     model.table = SlotTable.load(described["table"])
     rows = len(model.table.holders)
-    fresh = RowState.empty(rows, model.state.daily.shape[1], model.state.weekly.shape[1])
-    for name, array in zip(_NAMES, fresh.arrays(), strict=True):
-        stored = arrays[f"{index}/{name}"]
+    room = max(int(described.get("room", rows)), rows)  # as much is held as was
+    fresh = RowState.empty(room, model.state.daily.shape[1], model.state.weekly.shape[1])
+    for name, whole in zip(_NAMES, fresh.arrays(), strict=True):
+        stored, array = arrays[f"{index}/{name}"], whole[:rows]
         if stored.shape != array.shape or stored.dtype != array.dtype:
             raise SnapshotRejected(
                 f"state: {index}/{name} is {stored.shape} {stored.dtype}, "
@@ -159,3 +164,5 @@ def _load_detector(
         mine[...] = stored
     load_ranking(model.ranking, described["ranking"])
     model.rollouts = {(p, f): int(b) for p, f, b in described["rollouts"]}
+    model.arrivals = {(p, f): (int(b), m) for p, f, b, m in described.get("arrivals", ())}
+    model.settled, model.ranking.settled = map(int, described.get("settled", (0, 0)))

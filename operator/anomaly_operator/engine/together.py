@@ -82,7 +82,10 @@ class JointEngine:
         ours = [block for block in blocks if block.detector_index in self._events.models]
         theirs = [block for block in blocks if block.detector_index not in self._events.models]
         found = self._events.advance(ours, elsewhere=elsewhere)
-        return _merged(self._metrics.advance(theirs), found) if self._metrics else found
+        if self._metrics is None:
+            return found
+        events = self._events.held_bytes()
+        return _merged(self._metrics.advance(theirs, elsewhere=events), found)
 
     def model_size(self) -> ModelSize:
         """Weight of both, against the one limit."""

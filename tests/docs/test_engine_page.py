@@ -1,0 +1,117 @@
+"""docs/engine.md names the numbers that the code has: who changes one changes both."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from anomaly_operator.engine import (
+    announcing,
+    caution,
+    changes,
+    detecting,
+    extremes,
+    horizons,
+    judging,
+    lasting,
+    layout,
+    levels,
+    memory,
+    records,
+    renormalising,
+    rhythm,
+    rules,
+    scales,
+    scoring,
+    single,
+    spreads,
+)
+
+PAGE = re.sub(
+    r"\s+",
+    " ",
+    (Path(__file__).resolve().parents[2] / "docs" / "engine.md").read_text(encoding="utf-8"),
+)
+NAMED = {1: "1st", 2: "2nd", 3: "3rd", 8: "8th", 14: "14th", 15: "15th"}
+COUNTED = {2: "two", 3: "three", 4: "four", 5: "five", 8: "eight"}
+
+
+def cases() -> dict[str, str]:
+    """What each text of the page must say, by what it is about."""
+    first, second, third = (NAMED[int(day)] for day in caution.GROWN_DAYS)
+    young = [f"w {'-' if cap < 0 else '+'} {abs(cap):g}" for cap in caution.YOUNG_CAP]
+    return {
+        "rates": "a_k = " + ", ".join(f"{rate:g}" for rate in levels.RATE),
+        "clip of a step": f"+-{levels.CLIP[0]:g} s),",
+        "clip of the slowest": f"clipped at {levels.CLIP[levels.SLOW]:g} s",
+        "clip of an error": f", {levels.ERROR_CLIP:g} s)^2",
+        "offset": f"c a {'fifth' if scales.OFFSET_SHARE == 0.2 else 'share'} of the level",
+        "day's gain": f"down to {rhythm.GAIN_FLOOR:g} ({rhythm.EARLY_GAIN:g} in the first"
+        f" {rhythm.EARLY_DAYS:g} days)",
+        "week's gain": f"one down to {rhythm.WEEKLY_GAIN_FLOOR:g}.",
+        "shrinkage": f"v^3 / (v^2 + {rhythm.PROOF:g} s^2 / visits)",
+        "certain": f"departure of {COUNTED[int(judging.CERTAIN)]} spreads",
+        "spread": f"at most {COUNTED[int(spreads.SPREAD_CLIP)]}, over {spreads.MEMORY:g} buckets",
+        "bounds": f"rises by {1 - spreads.BOUND_SHARE:g} steps",
+        "unmoved": f"{100 * judging.UNMOVED:g} % of its level besides, half of it after"
+        f" {judging.MOVED:g} moves",
+        "bend": f"{single.BEND:g} ln(1 + |t|/{single.BEND:g})",
+        "edge": f"edge that {100 * extremes.SHARE:g} % of buckets exceed",
+        "shape": f"xi in [{extremes.LIGHTEST_SHAPE:g}, {extremes.HEAVIEST_SHAPE:g}]",
+        "excess": f"counts as at most {COUNTED[int(extremes.EXCESS_CLIP)]} means",
+        "pace": f"g = {judging.NORMAL_SPAN_S:g} s / span within 1/2..{judging.MOST_PACE:g}",
+        "windows": "windows of "
+        + " and ".join(", ".join(f"{w:d}" for w in lasting.WINDOW).rsplit(", ", 1)),
+        "what lasts": f"-ln p > {records.ODD_SURPRISE:g} for k buckets",
+        "frozen": f"1/(1 + (k/{judging.ODD_RUN:g}g)^2)",
+        "settled": f"half a day ({judging.SETTLED_LEAST:g}..{judging.SETTLED_MOST:g} buckets)",
+        "parts": f"whole 1/{records.UNIT:g} buckets",
+        "odd run": f"1/(1 + (k/{records.ODD_RUN:g})^2)",
+        "bulk": f"up to j = {records.BULK:d}",
+        "first cap": f"{caution.FIRST_CAP:g} + {caution.EARLY_CAP:g} n",
+        "days grown": f"the {first}, {second} and {third} day towards {young[0]}, {young[1]}"
+        f" and {young[2]}",
+        "unbent": f"Up to {caution.UNBENT:g} of a cap",
+        "horizons": "over {:g} and {:g} buckets of the forecast's errors and over {:g} and {:g}"
+        " buckets".format(*horizons.HORIZON),
+        "sharp": f"come {changes.SHARP:g} of its way within {COUNTED[int(changes.ONSET)]} buckets",
+        "accepted": f"after {detecting.ACCEPT_S / 3600:g} hours ({detecting.ACCEPT_LEAST:g}.."
+        f"{detecting.ACCEPT_MOST:g} buckets)",
+        "slowly": f"needs {COUNTED[int(changes.SLOWLY)]} times the evidence",
+        "longest": f"({judging.LONGEST_LEAST:g}..{judging.LONGEST_MOST:g} buckets) whatever",
+        "old level": f"remembered for {changes.REMEMBERED:g} buckets",
+        "widen": f"decays by {judging.WIDEN_KEPT:g} a bucket",
+        "takeover": f"extra spread of {detecting.TAKEOVER_WIDEN:g} spreads",
+        "copy": f"of at most {detecting.COPY_COUNT:g} buckets",
+        "rule": f"a weight of {rules.RULE_WEIGHT:g}",
+        "ordinary": f"evidence of at most {scoring.ORDINARY:g} ",
+        "rhythm": f"{announcing.FOUND:g} times the error, from the {NAMED[int(announcing.DAYS)]}"
+        f" day on (a weekly one from the {NAMED[int(announcing.WEEKS)]}), and lost below"
+        f" {announcing.LOST:g} times",
+        "memory": f"{memory.KEY_BYTES} bytes a key, {memory.CLAIM_BYTES} a past record kept for"
+        f" rescoring (at most {renormalising.MOST_KEPT}), {memory.FAMILY_BYTES} a rollout under"
+        f" way, {memory.PARTITION_BYTES} a partition",
+        "soft": f"Above {memory.SOFT_SHARE:g} of the limit",
+        "crowd": f"sqrt(S^2 + {scoring.LEAST_SERIES:g}^2)",
+        "beyond": f"75 + 25 y/(y + {scoring.COMPRESS:g})",
+        "below": f"3 exp({scoring.FALL:g} (x + 1))",
+        "joint": f"min(-ln p, {scoring.JOINT_CAP:g})",
+        "slack": f"come {renormalising.SLACK:g} times as often as they say"
+        f" ({renormalising.LEAST_EPISODES:g} episodes",
+        "noticeable": f"({renormalising.NOTICEABLE:g} points",
+        "slots": f"D is at most {layout.MAX_DAILY_SLOTS} and W at most {layout.MAX_WEEKLY_SLOTS}",
+        "views": f"`records` ({layout.VIEWS}, {layout.OCTAVES}) int64",
+        "stretch": f"stretch of at most {detecting.STRETCH} buckets",
+    }
+
+
+@pytest.mark.parametrize("about", cases())
+def test_a_number_on_the_page_is_the_codes(about: str) -> None:
+    assert cases()[about] in PAGE
+
+
+def test_a_row_weighs_what_the_page_says() -> None:
+    row = layout.RowState.empty(1, 96, 672).row_bytes()
+    assert f"row is about {row / 1024:.1f} KiB" in PAGE
