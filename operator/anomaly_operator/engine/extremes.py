@@ -11,8 +11,8 @@ approximation. One event must not teach that its like are ordinary, least of all
 largest excess is kept aside and counts once, when the event is over, and as at most EXCESS_CLIP
 means. Before a row has seen a day, what surprises it says little of its tails.
 
-A tail is four numbers in ``core``; ``edge``, ``excess``, ``square`` and ``pending`` are their
-columns.
+A tail is five numbers in ``core``; ``edge``, ``excess``, ``square``, ``pending`` and
+``pending_n`` are their columns.
 
 References
 ----------
@@ -76,30 +76,34 @@ def learn_tail_of(
     excess: int,
     square: int,
     pending: int,
+    pending_n: int,
     n: float,
     weight: float,
     share: float,
     odd: bool,
-    event: float,
+    most: float,
     least_edge: float,
     least_excess: float,
 ) -> None:
     """Move a tail's edge, mean excess and mean square by one bucket; ``n`` were seen before.
 
     ``share`` of ``weight`` goes to the excess. An ``odd`` bucket belongs to an event, which counts
-    as ``event`` buckets once it is over.
+    as its largest, and as many as it had but not more than ``most``, once it is over.
     """
     mean = c[excess]
     over = size > c[edge]
     taught = min((size - c[edge]) / mean, EXCESS_CLIP) if over else 0.0
     rate = weight * share / (PRIOR_EXCESSES + SHARE * min(n, MEMORY))
     if odd:
-        c[pending] = max(c[pending], taught)
+        if over:
+            c[pending] = max(c[pending], taught)
+            c[pending_n] = min(c[pending_n] + 1.0, most)
         taught = 0.0
     elif c[pending] > 0.0:
         taught = max(c[pending], taught)
+        rate *= c[pending_n]
         c[pending] = 0.0
-        rate *= event
+        c[pending_n] = 0.0
     if taught > 0.0:
         c[square] += rate * (taught * taught - c[square])
         c[excess] = max(mean + rate * (taught - 1.0) * mean, least_excess)

@@ -25,6 +25,7 @@ from anomaly_operator.engine.layout import (
     LASTING_SQUARE,
     NEWEST,
     PENDING,
+    PENDING_N,
     RECALLED,
     WINDOWS,
 )
@@ -35,7 +36,7 @@ FIRST_EXCESS = 0.35
 LEAST_EDGE = 0.3
 LEAST_EXCESS = 0.1
 SPEAKS = 16.0  # buckets since the first: before, nothing can have lasted
-EVENT = 2.0  # buckets a whole event counts as
+EVENT = 2.0  # buckets an event counts as at most
 
 
 @inlined
@@ -126,6 +127,7 @@ def learn_lasting(
             LASTING_EXCESS + i,
             LASTING_SQUARE + i,
             PENDING + 2 + i,
+            PENDING_N + 2 + i,
             c[LASTING_N],
             weight,
             share,

@@ -103,7 +103,8 @@ SHIFT_BEFORE = 148  # distance from the slow level just before evidence of a cha
 SHIFT_JUMP = 149  # and how far it had come a few buckets later
 SHIFT_ASKED = 150  # evidence at which to ask again whether the change is to be accepted
 PENDING = 151  # + tail (2 single, then lasting): largest excess of the event under way
-CORE = 159
+PENDING_N = 159  # + tail: and how many of its buckets were in excess
+CORE = 167
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

@@ -18,6 +18,7 @@ from anomaly_operator.engine.extremes import EXPONENTIAL, learn_tail_of, tail_su
 from anomaly_operator.engine.layout import (
     LASTING_N,
     PENDING,
+    PENDING_N,
     SINGLE_EDGE,
     SINGLE_EXCESS,
     SINGLE_SQUARE,
@@ -28,7 +29,7 @@ FIRST_EDGE = 2.05  # a normal's
 FIRST_EXCESS = 0.45
 LEAST_EDGE = 0.5
 LEAST_EXCESS = 0.15
-EVENT = 1.5  # buckets a whole event counts as
+EVENT = 2.0  # buckets an event counts as at most
 SAME = 0.5  # of the error: a slow level this near to the forecast is not what it came from
 NOWHERE = 1e6
 
@@ -77,6 +78,7 @@ def learn_single(
             SINGLE_EXCESS + i,
             SINGLE_SQUARE + i,
             PENDING + i,
+            PENDING_N + i,
             c[LASTING_N],
             weight,
             share,
