@@ -82,7 +82,7 @@ def test_one_sentence_says_how_far_when_and_how_rare() -> None:
         ({"length": 8}, "lasting 2 h so far"),
         ({"held_back": HeldBack.FAMILIAR}, "; less than its probability alone says"),
         ({"held_back": HeldBack.YOUNG}, "; told with caution"),
-        ({"held_back": HeldBack.RESTED}, "a larger one was told lately"),
+        ({"held_back": HeldBack.RESTED}, "a rarer one was told lately"),
     ],
 )
 def test_the_sentence_names_what_else_weighed(changes: dict[str, object], part: str) -> None:

@@ -21,12 +21,15 @@ from anomaly_operator.engine.extremes import (
 from anomaly_operator.engine.layout import (
     CORE,
     LASTING_N,
+    PENDING,
+    PENDING_N,
     SINGLE_EDGE,
     SINGLE_EXCESS,
     SINGLE_SQUARE,
 )
 from anomaly_operator.engine.single import (
     bent_size,
+    home_distance,
     learn_single,
     single_surprise,
     start_single,
@@ -45,8 +48,12 @@ def taught(sizes: np.ndarray) -> np.ndarray:
     """A row that has seen these sizes on its upper side."""
     row = core()
     for n, size in enumerate(sizes):
-        learn_tail_of(row, float(size), *COLUMNS, float(n), 1.0, 0.3, 0.05)
+        learn(row, float(size), n=n)
     return row
+
+
+def learn(row: np.ndarray, size: float, *, n: int = 1000, odd: bool = False) -> None:
+    learn_tail_of(row, size, *COLUMNS, PENDING, PENDING_N, float(n), 1.0, 1.0, odd, 3.0, 0.3, 0.05)
 
 
 @settings(deadline=None)
@@ -94,9 +101,40 @@ def test_one_event_does_not_make_its_like_ordinary() -> None:
     for n, t in enumerate(rng.normal(size=2880)):
         row[LASTING_N] = n
         size = bent_size(40.0 if n == 2000 else t, 1e9)
-        learn_single(row, size, 0 if t > 0.0 or n == 2000 else 1, 1.0)
+        learn_single(row, size, 0 if t > 0.0 or n == 2000 else 1, 1.0, 1.0, n == 2000)
     assert single_surprise(row, bent_size(40.0, 1e9), 0) > -math.log(1e-5)
     assert row[SINGLE_SQUARE + 1] < EXPONENTIAL, "the other side has the tail of a normal"
+
+
+def test_an_event_teaches_when_it_is_over_and_by_its_largest() -> None:
+    row, once = core(), core()
+    before = row[SINGLE_EXCESS], row[SINGLE_SQUARE]
+    for size in (4.0, 6.0, 5.0):
+        learn(row, size, odd=True)
+    assert (row[SINGLE_EXCESS], row[SINGLE_SQUARE]) == before, "while it lasts"
+    learn(row, 0.5)
+    learn(once, 6.0)
+    assert row[SINGLE_SQUARE] - before[1] == pytest.approx(
+        3.0 * (once[SINGLE_SQUARE] - before[1]), rel=0.2
+    )
+    assert (row[PENDING], row[PENDING_N]) == (0.0, 0.0)
+
+
+def test_a_long_event_counts_no_more_than_a_short_one() -> None:
+    short, long = core(), core()
+    for row, buckets in ((short, 3), (long, 300)):
+        edge = row[SINGLE_EDGE]
+        for _ in range(buckets):
+            learn(row, 6.0, odd=True)
+            row[SINGLE_EDGE] = edge
+        learn(row, 0.5)
+    assert long[SINGLE_SQUARE] == short[SINGLE_SQUARE]
+
+
+def test_what_a_forecast_that_has_left_comes_back_to_is_no_news() -> None:
+    assert home_distance(0.5, 10.0, -10.0) == 0.5
+    assert home_distance(3.0, 10.0, -10.0) == 9.0
+    assert home_distance(0.5, 0.1, 10.0) > 1e5, "the forecast is still where the slow level is"
 
 
 def test_the_way_home_is_no_larger_than_its_distance_from_the_slow_level() -> None:

@@ -29,7 +29,7 @@ FIRST_EDGE = 2.05  # a normal's
 FIRST_EXCESS = 0.45
 LEAST_EDGE = 0.5
 LEAST_EXCESS = 0.15
-EVENT = 2.0  # buckets an event counts as at most
+EVENT = 3.0  # buckets an event counts as at most
 SAME = 0.5  # of the error: a slow level this near to the forecast is not what it came from
 NOWHERE = 1e6
 
