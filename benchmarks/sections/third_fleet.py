@@ -43,9 +43,9 @@ PLANS = (
 QUICK_PLANS = (Plan(replace(_FIRST, weeks=4.0)),)
 NOTE = (
     "An outside judge's shapes, noise and troubles; see benchmarks/fleet/third.py. The judge counts"
-    f" events of {STANDS_OUT_SD:g} local standard deviations and more, which in a bursty series may be"
-    f" ordinary moments; here an event stands out if it also has a size of {STANDS_OUT:g} ordinary"
-    " half ranges, as in the first fleet."
+    f" events of {STANDS_OUT_SD:g} local standard deviations and more, which may be ordinary"
+    " moments in a bursty series; here an event stands out if it also has a size of"
+    f" {STANDS_OUT:g} ordinary half ranges, as in the first fleet."
 )
 LOCAL = f"events ≥ {STANDS_OUT_SD:g} local sd"  # whatever their half ranges
 
