@@ -18,7 +18,7 @@ from benchmarks.fleet.model import EventKind, Fleet, Settings
 from benchmarks.fleet.running import run_ours, run_peer
 from benchmarks.peers.registry import fast_peers, slow_peers
 from benchmarks.report import Goal, Section, Table
-from benchmarks.sections import second_fleet
+from benchmarks.sections import second_fleet, third_fleet
 from benchmarks.sections.fleet_goals import found_and_false
 
 FLEETS = (
@@ -39,7 +39,7 @@ Both = dict[float, Figures]  # score mark -> measured at it
 
 
 def run(folder: Path, *, quick: bool, seed_shift: int = 0) -> Section:
-    """Run ours on every fleet, peers on the first, and ours on fleets of a second generator."""
+    """Run ours on every fleet, peers on the first, and ours on two other generators' fleets."""
     marks: dict[float, list[Figures]] = {MAJOR: [], CRITICAL: []}
     fleets, answers = [], []
     for settings in QUICK_FLEETS if quick else FLEETS:
@@ -61,9 +61,10 @@ def run(folder: Path, *, quick: bool, seed_shift: int = 0) -> Section:
     goals = _goals(both)
     tables.append(peers := _peers(fleets[0], answers[0]["score"], quick=quick))
     goals += _ahead(peers)
-    second = second_fleet.run(quick=quick, seed_shift=seed_shift)
-    tables += second.tables
-    goals += second.goals
+    for other in (second_fleet, third_fleet):
+        found = other.run(quick=quick, seed_shift=seed_shift)
+        tables += found.tables
+        goals += found.goals
     drawn = plots.fleet_cases(folder, fleets[0], answers[0], marks[MAJOR][0])
     return Section("fleet", tuple(tables), tuple(goals), tuple(drawn))
 
