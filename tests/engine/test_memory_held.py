@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,26 @@ def pods(count: int, *, partitions: int = 1) -> SeriesSet:
         ),
         tuple({} for _ in range(count)),
     )
+
+
+def measured(build: Callable[[], Engine], *, within: float) -> tuple[Engine, int]:
+    """An engine and the bytes that it took, the least of up to three attempts.
+
+    Servers of other tests live in the same process, and some things are made once: what is not the
+    engine's only ever adds. One attempt is enough where it fits.
+    """
+    least = sys.maxsize
+    for _ in range(3):
+        tracemalloc.start()
+        try:
+            engine = build()
+            gc.collect()
+            least = min(least, tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        if engine.model_size().model_bytes == pytest.approx(least, rel=within):
+            break
+    return engine, least
 
 
 def test_a_lent_snapshot_is_the_models_own_memory_and_cannot_be_changed() -> None:
@@ -82,14 +103,13 @@ def test_lending_a_snapshot_takes_no_memory_to_speak_of() -> None:
 
 def test_model_bytes_are_what_a_model_takes() -> None:
     one_bucket(Engine(analysis()), pods(2))  # whatever is made once, kernels above all
-    tracemalloc.start()
-    try:
+
+    def build() -> Engine:
         engine = Engine(analysis())
-        series = pods(SERIES)
-        one_bucket(engine, series)
-        taken = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
+        one_bucket(engine, pods(SERIES))
+        return engine
+
+    engine, taken = measured(build, within=0.1)
     assert engine.model_size().series == SERIES
     assert engine.model_size().model_bytes == pytest.approx(taken, rel=0.1)
 
@@ -110,8 +130,8 @@ def test_what_is_held_follows_model_bytes_whatever_it_is_held_for(
         first, detectors=tuple(replace(first.detectors[0], index=i) for i in range(detectors))
     )
     run(noise(130))  # whatever is made once
-    tracemalloc.start()
-    try:
+
+    def build() -> Engine:
         engine = Engine(chosen)
         whose = pods(series, partitions=partitions)
         for bucket in (0, 64, 65, 128):
@@ -124,10 +144,9 @@ def test_what_is_held_follows_model_bytes_whatever_it_is_held_for(
                 ]
                 for n in range(loud):
                     model.rollouts[f"ns{n}", f"shop/{bucket}-{n}"] = bucket + 63
-        gc.collect()
-        taken = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
+        return engine
+
+    engine, taken = measured(build, within=0.2)
     size = engine.model_size()
     assert size.model_bytes == pytest.approx(taken, rel=0.2)
     assert size.peak_model_bytes >= size.model_bytes
