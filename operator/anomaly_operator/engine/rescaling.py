@@ -51,46 +51,37 @@ MOST_OF_A_SLOT = 1e36  # what a float32 holds, with room to learn
 
 
 @inlined
+def changed(c: NDArray[np.float64], u: float, offset: float) -> float:
+    """What ``u`` on the row's present scale is on the other one."""
+    return log_of(u, offset) if c[LOGGED] == 0.0 else plain_of(u, offset)
+
+
+@inlined
 def change_scale(c: NDArray[np.float64], day: NDArray[np.float32], week: NDArray[np.int16]) -> None:
     """Convert all a row has learnt to the other scale."""
+    level = c[LEVEL + SLOW]
     if c[LOGGED] == 0.0:
-        level = max(c[LEVEL + SLOW], 0.0)
+        level = max(level, 0.0)
         offset = max(OFFSET_SHARE * level, 1e-9)
-        unit = c[WEEK_UNIT] / (level + offset)
-        shapes_to_log(c, day, week, offset, unit)
-        change_distances(c, level, offset)
-        for i in range(TRACKERS):
-            c[LEVEL + i] = log_of(c[LEVEL + i], offset)
-        c[FIRST] = log_of(c[FIRST], offset)
-        for i in range(WEEKDAYS):
-            if not math.isnan(c[DAY_LEVEL + i]):
-                c[DAY_LEVEL + i] = log_of(c[DAY_LEVEL + i], offset)
-        if c[DAYS_KNOWN] < WEEKDAYS:
-            c[DAY_SUM] = c[DAY_N] * log_of(c[DAY_SUM] / max(c[DAY_N], 1.0), offset)
-        else:
-            c[DAY_SUM] /= level + offset
         factor = 1.0 / (level + offset)
-        c[OFFSET] = offset
-        c[LOGGED] = 1.0
     else:
         offset = c[OFFSET]
-        level = math.exp(min(c[LEVEL + SLOW], 80.0))
-        unit = c[WEEK_UNIT] * level
-        shapes_to_plain(c, day, week, offset, unit)
-        change_distances(c, c[LEVEL + SLOW], offset)
-        for i in range(TRACKERS):
-            c[LEVEL + i] = math.exp(min(c[LEVEL + i], 80.0)) - offset
-        c[FIRST] = math.exp(min(c[FIRST], 80.0)) - offset
-        for i in range(WEEKDAYS):
-            if not math.isnan(c[DAY_LEVEL + i]):
-                c[DAY_LEVEL + i] = math.exp(min(c[DAY_LEVEL + i], 80.0)) - offset
-        if c[DAYS_KNOWN] < WEEKDAYS:
-            mean = math.exp(min(c[DAY_SUM] / max(c[DAY_N], 1.0), 80.0)) - offset
-            c[DAY_SUM] = c[DAY_N] * mean
-        else:
-            c[DAY_SUM] *= level
-        factor = level
-        c[LOGGED] = 0.0
+        factor = math.exp(min(level, 80.0))
+    unit = c[WEEK_UNIT] * factor
+    change_shapes(c, day, week, offset, unit)
+    change_distances(c, level, offset)
+    for i in range(TRACKERS):
+        c[LEVEL + i] = changed(c, c[LEVEL + i], offset)
+    c[FIRST] = changed(c, c[FIRST], offset)
+    for i in range(WEEKDAYS):
+        if not math.isnan(c[DAY_LEVEL + i]):
+            c[DAY_LEVEL + i] = changed(c, c[DAY_LEVEL + i], offset)
+    if c[DAYS_KNOWN] < WEEKDAYS:
+        c[DAY_SUM] = c[DAY_N] * changed(c, c[DAY_SUM] / max(c[DAY_N], 1.0), offset)
+    else:
+        c[DAY_SUM] *= factor
+    c[OFFSET] = offset
+    c[LOGGED] = 1.0 - c[LOGGED]
     for i in range(TRACKERS):
         c[ERROR + i] *= factor * factor
     for i in range(TRACKERS // RATES):
@@ -131,9 +122,7 @@ def change_distances(c: NDArray[np.float64], level: float, offset: float) -> Non
 @inlined
 def moved_end(c: NDArray[np.float64], level: float, off: float, offset: float) -> float:
     """A distance ``off`` from ``level`` on the scale that the row is changing to."""
-    if c[LOGGED] == 0.0:
-        return log_of(level + off, offset) - log_of(level, offset)
-    return math.exp(min(level + off, 80.0)) - math.exp(min(level, 80.0))
+    return changed(c, level + off, offset) - changed(c, level, offset)
 
 
 @inlined
@@ -156,16 +145,17 @@ def whole_units(moved: float, unit: float) -> int:
 
 
 @inlined
-def shapes_to_log(
+def change_shapes(
     c: NDArray[np.float64],
     day: NDArray[np.float32],
     week: NDArray[np.int16],
     offset: float,
     unit: float,
 ) -> None:
-    """Weekdays, week and day from differences to log ratios that foresee the same values.
+    """Convert weekdays, week and day so that they foresee the same values on the other scale.
 
-    A weekday becomes the mean ratio over its hours, what is left of each hour goes to the week.
+    A weekday becomes its mean over the hours, and what is left of each hour goes to the week, whose
+    steps are then worth ``unit``.
     """
     base = week_base(c)
     level = around(c)
@@ -173,59 +163,21 @@ def shapes_to_log(
     day_slots = len(week) // WEEKDAYS
     for i in range(WEEKDAYS):
         before = c[WEEKDAY + i]
-        ratio = 0.0
+        mean = 0.0
         seen = 0.0
         for d in range(days):
             if before != 0.0 and not math.isnan(day[d]):
-                ratio += log_of(base + before + day[d], offset) - log_of(base + day[d], offset)
+                mean += moved_end(c, base + day[d], before, offset)
                 seen += 1.0
-        ratio /= max(seen, 1.0)
+        mean /= max(seen, 1.0)
         for k in range(day_slots):
             w = i * day_slots + k
             d = k * days // day_slots
             if week[w] != UNVISITED and not math.isnan(day[d]):
-                whole = log_of(base + before + day[d] + week[w] * c[WEEK_UNIT], offset)
-                parts = log_of(base, offset) + ratio
-                parts += log_of(level + day[d], offset) - log_of(level, offset)
-                week[w] = whole_units(whole - parts, unit)
-        c[WEEKDAY + i] = ratio
+                off = before + day[d] + week[w] * c[WEEK_UNIT]
+                parts = mean + moved_end(c, level, day[d], offset)
+                week[w] = whole_units(moved_end(c, base, off, offset) - parts, unit)
+        c[WEEKDAY + i] = mean
     for d in range(days):
         if not math.isnan(day[d]):
-            day[d] = log_of(level + day[d], offset) - log_of(level, offset)
-
-
-@inlined
-def shapes_to_plain(
-    c: NDArray[np.float64],
-    day: NDArray[np.float32],
-    week: NDArray[np.int16],
-    offset: float,
-    unit: float,
-) -> None:
-    """Inverse of ``shapes_to_log``."""
-    base = week_base(c)
-    level = around(c)
-    days = len(day)
-    day_slots = len(week) // WEEKDAYS
-    for i in range(WEEKDAYS):
-        before = c[WEEKDAY + i]
-        moved = 0.0
-        seen = 0.0
-        for d in range(days):
-            if before != 0.0 and not math.isnan(day[d]):
-                moved += plain_of(base + before + day[d], offset) - plain_of(base + day[d], offset)
-                seen += 1.0
-        moved /= max(seen, 1.0)
-        for k in range(day_slots):
-            w = i * day_slots + k
-            d = k * days // day_slots
-            if week[w] != UNVISITED and not math.isnan(day[d]):
-                whole = plain_of(base + before + day[d] + week[w] * c[WEEK_UNIT], offset)
-                parts = plain_of(base, offset) + moved
-                parts += plain_of(level + day[d], offset) - plain_of(level, offset)
-                week[w] = whole_units(whole - parts, unit)
-        c[WEEKDAY + i] = moved
-    for d in range(days):
-        if not math.isnan(day[d]):
-            plain = plain_of(level + day[d], offset) - plain_of(level, offset)
-            day[d] = min(plain, MOST_OF_A_SLOT)
+            day[d] = min(moved_end(c, level, day[d], offset), MOST_OF_A_SLOT)
