@@ -1,12 +1,23 @@
-"""The two goals every fleet has, whichever generator made it; both sections take them from here."""
+"""What the sections of all generators share: the two goals every fleet has, and what they add."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from benchmarks.fleet.measure import Figures
-from benchmarks.report import Goal
+from benchmarks.report import Goal, Table
 
 FOUND = 0.97  # of the events that stand out, at the mark ≥ 50
 FALSE_RATE = 0.1  # episodes a series-month, at the same mark
+RATE = 0.1  # false episodes a series-month, to compare at
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a further generator adds to the fleet section."""
+
+    tables: tuple[Table, ...]
+    goals: tuple[Goal, ...]
 
 
 def found_and_false(fleet: str, major: Figures) -> tuple[Goal, Goal]:

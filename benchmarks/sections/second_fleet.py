@@ -14,8 +14,8 @@ from benchmarks.fleet.measure import Figures, measure, threshold_for, together
 from benchmarks.fleet.model import Fleet, Settings
 from benchmarks.fleet.running import run_ours
 from benchmarks.fleet.second import generate
-from benchmarks.report import Goal, Table
-from benchmarks.sections.fleet_goals import found_and_false
+from benchmarks.report import Table
+from benchmarks.sections.fleet_goals import RATE, Findings, found_and_false
 
 _FIRST = Settings(
     seed=1, workloads=16, nodes=3, weeks=5.0, quiet_weeks=1.0, events_a_series_month=0.8
@@ -27,7 +27,6 @@ FLEETS = (
     replace(_FIRST, seed=4, span_s=300.0, weeks=3.0),
     replace(_FIRST, seed=5, span_s=3600.0, quiet_weeks=2.0),
 )
-RATE = 0.1  # false episodes a series-month
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +38,6 @@ class Seed:
     major: Figures
     critical: Figures
     equal: Figures
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What the second generator adds to the fleet section."""
-
-    tables: tuple[Table, ...]
-    goals: tuple[Goal, ...]
 
 
 def run(*, quick: bool, seed_shift: int) -> Findings:

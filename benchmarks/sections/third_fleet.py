@@ -16,8 +16,7 @@ from benchmarks.fleet.running import run_ours
 from benchmarks.fleet.third import Made, fair, generate
 from benchmarks.fleet.third_trouble import STANDS_OUT_SD
 from benchmarks.report import Table
-from benchmarks.sections.fleet_goals import found_and_false
-from benchmarks.sections.second_fleet import RATE, Findings
+from benchmarks.sections.fleet_goals import RATE, Findings, found_and_false
 
 
 @dataclass(frozen=True, slots=True)

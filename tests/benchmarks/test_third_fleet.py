@@ -8,7 +8,6 @@ from itertools import product
 import numpy as np
 import pytest
 
-from benchmarks.fleet.measure import measure
 from benchmarks.fleet.model import MEMORY, METRICS, EventKind, Fleet, Settings
 from benchmarks.fleet.third import Made, fair, generate
 from benchmarks.fleet.third_columns import local_sd
@@ -16,7 +15,6 @@ from benchmarks.fleet.third_day import Job, draw_course, planned
 from benchmarks.fleet.third_grid import CLOCK_CHANGE_S, Grid, overlap
 from benchmarks.fleet.third_noise import sawtooth
 from benchmarks.fleet.third_trouble import UNIT, deviations
-from benchmarks.sections.fleet_goals import found_and_false
 from benchmarks.sections.third_fleet import PLANS
 
 SMALL = Settings(seed=4, workloads=20, nodes=4, weeks=6.0, span_s=3600.0)
@@ -232,24 +230,3 @@ def test_people_do_not_make_the_load_of_most_machines():
     shapes = [draw_course(np.random.default_rng(seed), "worker").shape for seed in range(200)]
     assert 0.5 < shapes.count("flat") / len(shapes) < 0.7
     assert "office" not in shapes
-
-
-@pytest.mark.parametrize(
-    ("knows", "found", "calm"),
-    [
-        pytest.param("labels", True, True, id="knows the labels: reaches both"),
-        pytest.param("nothing", False, True, id="never speaks: misses what is to be found"),
-        pytest.param("too much", True, False, id="always speaks: too many false episodes"),
-    ],
-)
-def test_each_goal_can_be_missed(made: Made, knows: str, *, found: bool, calm: bool):
-    fleet = fair(made)
-    trouble = np.isfinite(fleet.values) & ~fleet.quiet()
-    flags = {
-        "labels": trouble,
-        "nothing": np.zeros_like(trouble),
-        "too much": np.ones_like(trouble),
-    }[knows]
-    figures = measure(fleet, np.where(flags, 100.0, 0.0), threshold=50.0)
-    reached = found_and_false("third fleet", figures)
-    assert [goal.ok for goal in reached] == [found, calm]
