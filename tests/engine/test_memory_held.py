@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
-import tracemalloc
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly_operator.engine.contract import Block, Outcome, SeriesKey, SeriesSet
+from anomaly_operator.engine.contract import Block, ModelSize, Outcome, SeriesKey, SeriesSet
 from anomaly_operator.engine.engine import Engine
 from anomaly_operator.engine.memory import MemoryLimit
 from anomaly_operator.engine.renormalising import Claim
 from tests.engine.building import MONDAY_S, QUARTER, analysis, bytes_of, noise, run
+from tests.support.alone import alone, traced
 
 SERIES = 4000
 
@@ -42,24 +42,10 @@ def pods(count: int, *, partitions: int = 1) -> SeriesSet:
     )
 
 
-def measured(build: Callable[[], Engine], *, within: float) -> tuple[Engine, int]:
-    """An engine and the bytes that it took, the least of up to three attempts.
-
-    Servers of other tests live in the same process, and some things are made once: what is not the
-    engine's only ever adds. One attempt is enough where it fits.
-    """
-    least = sys.maxsize
-    for _ in range(3):
-        tracemalloc.start()
-        try:
-            engine = build()
-            gc.collect()
-            least = min(least, tracemalloc.get_traced_memory()[0])
-        finally:
-            tracemalloc.stop()
-        if engine.model_size().model_bytes == pytest.approx(least, rel=within):
-            break
-    return engine, least
+@pytest.fixture(scope="module")
+def process() -> Iterator[ProcessPoolExecutor]:
+    with alone() as started:
+        yield started
 
 
 def test_a_lent_snapshot_is_the_models_own_memory_and_cannot_be_changed() -> None:
@@ -86,22 +72,22 @@ def test_an_engine_restored_from_a_lent_snapshot_stands_on_its_own() -> None:
     }
 
 
-def test_lending_a_snapshot_takes_no_memory_to_speak_of() -> None:
-    series = pods(SERIES)
+def lending() -> tuple[int, int, int]:
+    """Bytes of a lent snapshot's arrays, of the models, and the peak while it was lent."""
     engine = Engine(analysis())
-    one_bucket(engine, series)
-    held = engine.model_size().model_bytes
-    tracemalloc.start()
-    try:
-        arrays = engine.snapshot(lent=True)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert sum(array.nbytes for array in arrays.values()) > 0.7 * held
+    one_bucket(engine, pods(SERIES))
+    arrays, took = traced(lambda: engine.snapshot(lent=True))
+    return sum(a.nbytes for a in arrays.values()), engine.model_size().model_bytes, took.peak
+
+
+def test_lending_a_snapshot_takes_no_memory_to_speak_of(process: ProcessPoolExecutor) -> None:
+    lent, held, peak = process.submit(lending).result()
+    assert lent > 0.7 * held
     assert peak < 0.3 * held  # the table of keys as text
 
 
-def test_model_bytes_are_what_a_model_takes() -> None:
+def one_model() -> tuple[ModelSize, int]:
+    """What an engine says that it holds after one bucket, and the bytes that it took."""
     one_bucket(Engine(analysis()), pods(2))  # whatever is made once, kernels above all
 
     def build() -> Engine:
@@ -109,22 +95,20 @@ def test_model_bytes_are_what_a_model_takes() -> None:
         one_bucket(engine, pods(SERIES))
         return engine
 
-    engine, taken = measured(build, within=0.1)
-    assert engine.model_size().series == SERIES
-    assert engine.model_size().model_bytes == pytest.approx(taken, rel=0.1)
+    engine, took = traced(build)
+    return engine.model_size(), took.held
 
 
-@settings(max_examples=12, deadline=None)
-@given(
-    series=st.integers(200, 3000),
-    detectors=st.integers(1, 3),
-    partitions=st.integers(1, 400),
-    loud=st.integers(0, 40),
-)
-def test_what_is_held_follows_model_bytes_whatever_it_is_held_for(
+def test_model_bytes_are_what_a_model_takes(process: ProcessPoolExecutor) -> None:
+    size, taken = process.submit(one_model).result()
+    assert size.series == SERIES
+    assert size.model_bytes == pytest.approx(taken, rel=0.1)
+
+
+def several_models(
     series: int, detectors: int, partitions: int, loud: int
-) -> None:
-    """Rows, keys, partitions, past records and rollouts: within a fifth, as the issue has it."""
+) -> tuple[ModelSize, int]:
+    """As `one_model`, with a past that loud weeks leave."""
     first = analysis()
     chosen = replace(
         first, detectors=tuple(replace(first.detectors[0], index=i) for i in range(detectors))
@@ -138,7 +122,7 @@ def test_what_is_held_follows_model_bytes_whatever_it_is_held_for(
             values = np.full((1, series), 1e6)
             one = Block(0, MONDAY_S + bucket * QUARTER, whose, values, np.ones_like(values))
             engine.advance([replace(one, detector_index=i) for i in range(detectors)])
-            for model in engine.models.values():  # a past worth remembering, as loud weeks leave it
+            for model in engine.models.values():
                 model.ranking.claims += [
                     Claim(one.start_s + n, whose.keys[n], 1.0 + n, 50.0 + n) for n in range(loud)
                 ]
@@ -146,28 +130,47 @@ def test_what_is_held_follows_model_bytes_whatever_it_is_held_for(
                     model.rollouts[f"ns{n}", f"shop/{bucket}-{n}"] = bucket + 63
         return engine
 
-    engine, taken = measured(build, within=0.2)
-    size = engine.model_size()
+    engine, took = traced(build)
+    return engine.model_size(), took.held
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    series=st.integers(200, 3000),
+    detectors=st.integers(1, 3),
+    partitions=st.integers(1, 400),
+    loud=st.integers(0, 40),
+)
+def test_what_is_held_follows_model_bytes_whatever_it_is_held_for(
+    process: ProcessPoolExecutor, series: int, detectors: int, partitions: int, loud: int
+) -> None:
+    """Rows, keys, partitions, past records and rollouts: within a fifth, as the issue has it."""
+    size, taken = process.submit(several_models, series, detectors, partitions, loud).result()
     assert size.model_bytes == pytest.approx(taken, rel=0.2)
     assert size.peak_model_bytes >= size.model_bytes
 
 
-def test_past_records_and_partitions_count() -> None:
-    """Each by what it takes, so that 4 000 records are not held for nothing."""
+def past() -> tuple[int, int]:
+    """By how much past records and partitions let an engine grow: as it says, and in bytes."""
     engine, _, _ = run(noise(100))
     before = engine.model_size().model_bytes
     model = engine.models[0]
-    tracemalloc.start()
-    try:
+
+    def remember() -> None:
         key = SeriesKey("", "w")
         model.ranking.claims += [Claim(1e9 + n, key, 1.0 + n, 50.0 + n) for n in range(3000)]
         for n in range(500):
             model.partition_code(f"namespace-{n}")
-        taken = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
+
+    _, took = traced(remember)
     run(noise(64), engine=engine, first=100)  # what is past is settled at fixed buckets
-    assert engine.model_size().model_bytes - before == pytest.approx(taken, rel=0.2)
+    return engine.model_size().model_bytes - before, took.held
+
+
+def test_past_records_and_partitions_count(process: ProcessPoolExecutor) -> None:
+    """Each by what it takes, so that 4 000 records are not held for nothing."""
+    said, taken = process.submit(past).result()
+    assert said == pytest.approx(taken, rel=0.2)
 
 
 SCRIPT = """
