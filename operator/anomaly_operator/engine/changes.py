@@ -55,10 +55,10 @@ NOTE_SCALE = 32
 NOTE_VARIANCE = 64  # judged with a wider spread than usual at this time of day
 
 HOUR_S = 3600.0
-PHASE_RATE = 1.0 / 24.0
+PHASE_LEAST = 24.0  # buckets over which a rhythm's fit is averaged, at least
 PHASE_CLIP = 6.0  # spreads
-PHASE_WORSE = 4.0  # variances by which the rhythm must fail as it stands ...
-PHASE_BETTER = 0.3  # ... and share of that error an hour's shift must leave
+PHASE_WORSE = 2.5  # variances by which the rhythm must fail as it stands ...
+PHASE_BETTER = 0.4  # ... and share of that error an hour's shift must leave
 SCALE_RATE = 1.0 / 48.0
 SCALE_MEAN = 0.8  # mean |z| of an ordinary series
 SCALE_ODD = 1.4  # mean |z| from which the spread has changed
@@ -154,19 +154,27 @@ def learn_phase(
     slot: int,
     hour_slots: int,
     y: float,
+    weekday: float,
+    usable: int,
     sigma: float,
+    half_day: float,
     weight: float,
 ) -> int:
-    """Ask whether the rhythm fits an hour early or late, as it does when clocks change."""
+    """Ask whether the rhythm fits an hour early or late, as it does when clocks change.
+
+    An hour's worth of noise with a memory fits an hour's shift as well now and then, half a day of
+    it does not: errors are averaged over ``half_day`` buckets.
+    """
     slots = len(day)
-    level = c[LEVEL + RATES + RATES - 2]
+    level = c[LEVEL + (usable - 1) * RATES + RATES - 2] + (weekday if usable == 3 else 0.0)
     best = 0
+    rate = 1.0 / max(half_day, PHASE_LEAST)
     for k in range(3):
         other = day[(slot + (k - 1) * hour_slots + slots) % slots]
         if math.isnan(other):
             return 0
         e = min(abs(y - level - other), PHASE_CLIP * sigma) / sigma
-        c[PHASE_EARLY + k] += weight * PHASE_RATE * (e * e - c[PHASE_EARLY + k])
+        c[PHASE_EARLY + k] += weight * rate * (e * e - c[PHASE_EARLY + k])
         if c[PHASE_EARLY + k] < c[PHASE_EARLY + best]:
             best = k
     kept = c[PHASE_EARLY + 1]
@@ -208,17 +216,22 @@ def between_levels(c: NDArray[np.float64], off: float, sigma: float) -> bool:
 
 
 @inlined
-def go_back(c: NDArray[np.float64]) -> None:
-    """Return every tracker to the level before the last accepted one."""
-    moved = c[OLD_SHIFT]
+def move_levels(c: NDArray[np.float64], by: float) -> None:
+    """Move every tracker; what was seen of the way is forgotten."""
     for i in range(TRACKERS):
-        c[LEVEL + i] -= moved
+        c[LEVEL + i] += by
     for b in range(BANDS):
         c[BAND + b] = 0.0
-    c[OLD_LEFT] = 0.0  # going there once more is news again
     c[RECENT] = 0.0
     c[SHIFT] = 0.0
     forget_recent(c)
+
+
+@inlined
+def go_back(c: NDArray[np.float64]) -> None:
+    """Return every tracker to the level before the last accepted one."""
+    move_levels(c, -c[OLD_SHIFT])
+    c[OLD_LEFT] = 0.0  # going there once more is news again
 
 
 def reopen(c: NDArray[np.float64], widen: float) -> None:

@@ -8,6 +8,7 @@ a caller cuts its blocks.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -52,6 +53,7 @@ from anomaly_operator.engine.records import curve_of, halve_when_full
 from anomaly_operator.engine.renormalising import Ranking
 from anomaly_operator.engine.rules import rule_arrays, window_arrays, windows_active
 from anomaly_operator.engine.scoring import score_rows
+from anomaly_operator.engine.sharing import members_of
 from anomaly_operator.engine.slots import SlotTable
 
 STRETCH = 64  # buckets between refreshes of what rows share; also bounds temporary memory
@@ -74,6 +76,7 @@ class SetView:
     rows: NDArray[np.int64]  # (S,)
     column_of: dict[int, int]  # row -> column
     partition: NDArray[np.int64]  # (S,)
+    family: NDArray[np.int64]  # (S,) number of the workload
     rules: tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.int64]]
     windows: tuple[NDArray[np.bool_], NDArray[np.int64]]
     settings: int  # generation of rules and windows these arrays are of
@@ -206,6 +209,7 @@ class DetectorModel:
                 rows=np.empty(0, np.int64),
                 column_of={},
                 partition=np.array(codes, dtype=np.int64),
+                family=_numbered((key.partition, key.family) for key in series.keys),
                 rules=rule_arrays(self.settings.rules, series),
                 windows=window_arrays(analysis.windows, series),
                 settings=self.generation,
@@ -302,6 +306,7 @@ class DetectorModel:
             state.weekly,
             view.rows,
             values[part],
+            self._members(view, values[part]),
             first + begin,
             self._span_s,
             block_offset_s,
@@ -329,6 +334,12 @@ class DetectorModel:
             out.notes[part],
             out.level[part],
         )
+
+    def _members(self, view: SetView, values: Floats) -> NDArray[np.int32]:
+        """How many share a column's traffic, (T, S); 0 of memory, which nobody shares."""
+        if self._restarts:
+            return np.zeros(values.shape, np.int32)
+        return members_of(view.family, np.isfinite(values))
 
     def _admit(
         self,
@@ -467,3 +478,9 @@ class DetectorModel:
 def _rollout_buckets(span_s: float) -> float:
     """Buckets after which one more pod that takes over is another rollout."""
     return max(3600.0 / span_s, 3.0)
+
+
+def _numbered(names: Iterable[tuple[str, str]]) -> NDArray[np.int64]:
+    """The same number for the same name."""
+    numbers: dict[tuple[str, str], int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)

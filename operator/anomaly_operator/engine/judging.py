@@ -43,8 +43,6 @@ from anomaly_operator.engine.lasting import (
 from anomaly_operator.engine.layout import (
     BANDS,
     BOOST,
-    BOUND_LOW,
-    BOUND_UP,
     CLASSES,
     COUNT,
     DAY_S,
@@ -100,11 +98,14 @@ from anomaly_operator.engine.rhythm import (
 )
 from anomaly_operator.engine.rules import rule_that_applies
 from anomaly_operator.engine.scales import from_scale, learn_scale, to_scale
+from anomaly_operator.engine.sharing import follow_share, on_the_way
 from anomaly_operator.engine.single import bent_size, home_distance, single_surprise
 from anomaly_operator.engine.spreads import (
+    edges,
     grow_up,
     learn_bounds,
     learn_spreads,
+    widened,
 )
 from anomaly_operator.engine.starting import start_daily, start_row
 from anomaly_operator.engine.tails import (
@@ -149,6 +150,7 @@ def advance_rows(
     weekly: NDArray[np.int16],
     rows: NDArray[np.int64],
     values: NDArray[np.float64],
+    members: NDArray[np.int32],
     first_index: int,
     span_s: float,
     offset_s: float,
@@ -283,6 +285,18 @@ def advance_rows(
                     reference -= c[OLD_SHIFT]
                     go_back(c)
                 c[OLD_LEFT] -= 1.0
+            share = 0.0
+            if members[t, s] > 0:
+                told = from_scale(c, expected)
+                off = y - expected
+                share, times, more = follow_share(c, day, members[t, s], told, off, settled)
+                y = to_scale(c, value)
+                expected = expected * times + more
+                reference = reference * times + more
+                edge *= times
+                week_doubt *= times
+                for k in range(CLASSES):
+                    bases[k] *= times
             by_clock = 1.0 - answer[2] if usable > 1 else 0.0
             if non_negative and not logged:
                 expected = max(expected, 0.0)
@@ -296,9 +310,7 @@ def advance_rows(
             floor = max(resolution, COEFFICIENT_FLOOR * abs(told))
             if logged:
                 floor /= told + c[OFFSET]
-            widen = c[WIDEN]
-            if gap > 0.0:
-                widen = max(widen, min(0.3 * math.log1p(gap), 3.0) * sigma0)
+            widen = widened(c, gap, sigma0)
             edge = edge * by_clock + week_doubt
             sigma = math.sqrt(sigma0 * sigma0 * factor * factor + edge * edge + widen * widen)
             unmoved = UNMOVED * (1.0 if logged else abs(told)) / (1.0 + c[MOVES] / MOVED)
@@ -312,7 +324,7 @@ def advance_rows(
             ref_sigma = c[REF_SPREAD] * factor + 0.5 * floor + unmoved + widen + edge + 1e-12
             ref = ref_off / ref_sigma
             near = home_distance(ref, expected - reference, e)
-            if between_levels(c, ref_off, ref_sigma):
+            if between_levels(c, ref_off, ref_sigma) or on_the_way(share, ref_off, ref_sigma):
                 near = min(near, NO_NEWS)
                 ref = min(max(ref, -NO_NEWS), NO_NEWS)
             if near < abs(z):
@@ -357,8 +369,8 @@ def advance_rows(
             shown = expected
             if lm < min(ls, TOLD_FROM):
                 shown = reference  # what lasts is told from the slow level, not from itself
-            low_edge = expected - c[BOUND_LOW] * (c[SPREAD_LOW] * factor + edge + widen) - floor
-            high_edge = expected + c[BOUND_UP] * (c[SPREAD_UP] * factor + edge + widen) + floor
+            doubt = edge * edge + widen * widen
+            low_edge, high_edge = edges(c, expected, factor, doubt, floor)
             inside = low_edge <= y <= high_edge
             above_edge = y > high_edge
             typical[t, s] = from_scale(c, shown)
@@ -486,7 +498,18 @@ def advance_rows(
                 if learn_scale(c, value, told, weight):
                     change_scale(c, day, week)
                 if usable > 1 and hour_slots > 0:
-                    note |= learn_phase(c, day, d, hour_slots, y, spread * factor, weight)
+                    note |= learn_phase(
+                        c,
+                        day,
+                        d,
+                        hour_slots,
+                        y,
+                        c[WEEKDAY + weekday],
+                        usable,
+                        spread * factor,
+                        settled,
+                        weight,
+                    )
                 if widen < sigma0 and n > 200.0:
                     note |= learn_scale_change(c, z, weight)
                 if c[GROWN] < len(GROWN_DAYS) and visits >= GROWN_DAYS[int(c[GROWN])]:

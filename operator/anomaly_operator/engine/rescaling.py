@@ -27,6 +27,7 @@ from anomaly_operator.engine.layout import (
     LOGGED,
     OFFSET,
     OLD_SHIFT,
+    PLAIN_SIZE,
     RATES,
     RECENT,
     RECENT_SIZE,
@@ -181,3 +182,21 @@ def change_shapes(
     for d in range(days):
         if not math.isnan(day[d]):
             day[d] = min(moved_end(c, level, day[d], offset), MOST_OF_A_SLOT)
+
+
+@inlined
+def multiply(c: NDArray[np.float64], day: NDArray[np.float32], times: float) -> None:
+    """Let a row on the plain scale foresee ``times`` as much of everything."""
+    for i in range(TRACKERS):
+        c[LEVEL + i] *= times
+        c[ERROR + i] *= times * times
+    for i in range(TRACKERS // RATES):
+        c[CLASS_ERROR + i] *= times * times
+        c[SLOPE + i] *= times
+    for i in range(WEEKDAYS):
+        c[DAY_LEVEL + i] *= times
+        c[WEEKDAY + i] *= times
+    for i in (FIRST, DAY_SUM, WEEK_UNIT, SPREAD_UP, SPREAD_LOW, REF_SPREAD, LATELY, PLAIN_SIZE):
+        c[i] *= times
+    for d in range(len(day)):
+        day[d] = min(day[d] * times, MOST_OF_A_SLOT)

@@ -26,13 +26,15 @@ from anomaly_operator.engine.layout import (
 from anomaly_operator.engine.levels import SLOW
 from anomaly_operator.engine.spreads import MEAN_TO_DEVIATION
 
-GAIN_FLOOR = 0.15  # a slot remembers about six days
+GAIN_FLOOR = 0.1  # a slot remembers about ten days
 WEEKLY_GAIN_FLOOR = 0.25  # about four weeks
-SPREAD_GAIN = 0.2
+SPREAD_GAIN = 0.1  # least share of the newest visit in a slot's spread
 SPREAD_CLIP = 6.0  # one visit multiplies a slot's spread by at most 1 + SPREAD_GAIN * this
 MOVE_CLIP = 5.0  # slot spreads one visit may move a slot by, before its gain
 NARROWEST = 0.4  # a quiet hour is trusted to be this much quieter, no more (Elastic's limit too)
 WIDEST = 50.0
+AROUND = 4  # slots before and after that make a neighbourhood, the nearest counting most
+SPREAD_PROOF = 0.5  # squared distance from it, in shares of both, at which a slot's own counts half
 UNLEARN = 0.6  # share of a weekly departure that goes when the next week does not show it
 WEEK_STEPS = 16.0  # units of the weekly table in a spread
 WEEK_DOUBT = 0.3  # a weekly job's size is known no better than this share of it
@@ -47,8 +49,25 @@ JITTER = 0.2  # of the step to the neighbouring slots: clocks of jobs are not ex
 
 @inlined
 def slot_spread(daily_spread: NDArray[np.float32], slot: int, visits: float) -> float:
-    """Spread of this time of day over the row's own, shrunk to one while visits are few."""
-    learnt = (PRIOR_VISITS + visits * daily_spread[slot]) / (PRIOR_VISITS + visits)
+    """Spread of this time of day over the row's own, shrunk to one while visits are few.
+
+    What a slot has learnt is by chance alone a fifth off, its neighbourhood hardly. So its own
+    word counts by how far it stands out of that (as in ``proven``): a nightly job's in full, a
+    ripple's not, which would make one hour jumpy and the next one deaf.
+    """
+    slots = len(daily_spread)
+    own = 1.0 * daily_spread[slot]
+    around = (AROUND + 1.0) * own
+    inside = AROUND <= slot < slots - AROUND
+    for k in range(1, AROUND + 1):
+        before = slot - k if inside else (slot - k) % slots
+        after = slot + k if inside else (slot + k) % slots
+        around += (AROUND + 1.0 - k) * (daily_spread[before] + daily_spread[after])
+    around /= (AROUND + 1.0) * (AROUND + 1.0)
+    apart = 2.0 * (own - around) / (own + around)
+    square = apart * apart
+    own = around + (own - around) * square / (square + SPREAD_PROOF)
+    learnt = (PRIOR_VISITS + visits * own) / (PRIOR_VISITS + visits)
     return float(min(max(learnt, NARROWEST), WIDEST))
 
 
@@ -174,7 +193,9 @@ def learn_clock(
         gain *= LOUD_GAIN
     if usable > 1:
         ratio = abs(e) / (spread / MEAN_TO_DEVIATION)
-        learn_slot_spread(day_spread, d, ratio, weight * SPREAD_GAIN / per_slot)
+        learn_slot_spread(
+            day_spread, d, ratio, weight * max(1.0 / (visits + 2.0), SPREAD_GAIN) / per_slot
+        )
         if len(week) > 0:
             base = c[FIRST]
             if usable == 3:

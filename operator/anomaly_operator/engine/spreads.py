@@ -8,6 +8,8 @@ outside (Robbins-Monro), so they hold whatever the family.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,7 @@ from anomaly_operator.engine.layout import (
     REF_SPREAD,
     SPREAD_LOW,
     SPREAD_UP,
+    WIDEN,
 )
 
 FIRST_WEIGHT = 2.0  # buckets' worth of the spread assumed at first
@@ -33,6 +36,9 @@ BOUND_STEP = 0.04
 BOUND_SHARE = 0.025  # of values beyond each bound
 LEAST_BOUND = 0.2  # spreads
 RELEARN = 96.0  # buckets
+GAP_RATE = 0.3  # spreads a level may have moved unseen, by the logarithm of buckets ...
+GAP_MOST = 3.0  # ... at most
+GAP_HALF = 3.0  # buckets unseen after which half of the ordinary distance is unknown
 
 
 @inlined
@@ -66,6 +72,30 @@ def learn_spreads(
     size = min(abs(off), SPREAD_CLIP * ref_sigma) / factor * MEAN_TO_DEVIATION
     c[REF_SPREAD] += still / min(experience, MEMORY) * (size - c[REF_SPREAD])
     c[LATELY] += still / min(experience, LATELY_MEMORY) * (size - c[LATELY])
+
+
+@inlined
+def widened(c: NDArray[np.float64], gap: float, sigma: float) -> float:
+    """Extra spread of the level, more after ``gap`` buckets without a value.
+
+    Where a series goes unseen is known the less the longer it lasts, and soon no better than how
+    far it ordinarily lies from its slow level: a saw-tooth comes back in another phase.
+    """
+    widen = c[WIDEN]
+    if gap <= 0.0:
+        return float(widen)
+    moved = min(GAP_RATE * math.log1p(gap), GAP_MOST) * sigma
+    return max(widen, moved, c[REF_SPREAD] * gap / (gap + GAP_HALF))
+
+
+@inlined
+def edges(
+    c: NDArray[np.float64], expected: float, factor: float, doubt: float, floor: float
+) -> tuple[float, float]:
+    """Lower and upper 95 % bound; ``doubt`` is the variance of what was foreseen itself."""
+    low = math.sqrt(c[SPREAD_LOW] * c[SPREAD_LOW] * factor * factor + doubt)
+    up = math.sqrt(c[SPREAD_UP] * c[SPREAD_UP] * factor * factor + doubt)
+    return expected - c[BOUND_LOW] * low - floor, expected + c[BOUND_UP] * up + floor
 
 
 @inlined
