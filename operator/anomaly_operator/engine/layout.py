@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATE_VERSION = 4  # raise whenever the meaning of any array changes
+STATE_VERSION = 5  # raise whenever the meaning of any array changes
 
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
@@ -62,7 +62,9 @@ BAND_SPREAD = 54  # + band
 VISITS = 58  # buckets since the rhythm began to be learnt
 FIRST = 59  # the first value: what the first day's shape is measured from
 SCALE_SHIFT = 60  # evidence of a lasting change of spread
+CLOCK_WINDOW = 61  # the change of clocks that CLOCK_* are about, as clock_changes tells it
 LOGGED = 62  # 1 when the row is modelled on the logarithmic scale
+CLOCK_LATELY = 63  # nats by which an hour off foresaw what stood out in the last hours better
 OFFSET = 64  # what is added before the logarithm, metric's unit
 LIKELIHOOD = 65  # decayed log likelihood ratio of the logarithmic over the plain scale
 PLAIN_SIZE = 66  # mean |error|, metric's unit
@@ -104,7 +106,10 @@ SHIFT_JUMP = 149  # and how far it had come a few buckets later
 SHIFT_ASKED = 150  # evidence at which to ask again whether the change is to be accepted
 PENDING = 151  # + tail (2 single, then lasting): largest excess of the event under way
 PENDING_N = 159  # + tail: and how many of its buckets were in excess
-CORE = 167
+CLOCK_EVIDENCE = 167  # nats by which an hour off foresaw the last days better
+CLOCK_FROM = 168  # since when there is such evidence, s; negative: when the row last moved
+CLOCK_AGAINST = 169  # nats by which what stood out came by the clock the row knows
+CORE = 170
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
