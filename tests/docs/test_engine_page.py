@@ -12,6 +12,8 @@ from anomaly_operator.engine import (
     anomalies,
     caution,
     changes,
+    clock_changes,
+    clocks,
     detecting,
     extremes,
     horizons,
@@ -53,7 +55,7 @@ def cases() -> dict[str, str]:
         f" {rhythm.EARLY_DAYS:g} days)",
         "week's gain": f"one down to {rhythm.WEEKLY_GAIN_FLOOR:g}.",
         "shrinkage": f"v^3 / (v^2 + {rhythm.PROOF:g} s^2 / visits)",
-        "certain": f"departure of {COUNTED[int(judging.CERTAIN)]} spreads",
+        "certain": f"departure of {COUNTED[int(clocks.CERTAIN)]} spreads",
         "spread": f"at most {COUNTED[int(spreads.SPREAD_CLIP)]}, over {spreads.MEMORY:g} buckets",
         "bounds": f"rises by {1 - spreads.BOUND_SHARE:g} steps",
         "unmoved": f"{100 * judging.UNMOVED:g} % of its level besides, half of it after"
@@ -89,6 +91,20 @@ def cases() -> dict[str, str]:
         f"{detecting.ACCEPT_MOST:g} buckets)",
         "slowly": f"needs {COUNTED[int(changes.SLOWLY)]} times the evidence",
         "longest": f"({judging.LONGEST_LEAST:g}..{judging.LONGEST_MOST:g} buckets) whatever",
+        "clock changes": f"For {clocks.WINDOW_S / layout.DAY_S:g} days after a change a bucket"
+        f" of at most {clock_changes.LONGEST_SPAN_S:g} s of a row that is {clocks.KNOWN_DAYS:g}"
+        " days old",
+        "vote": f"({clocks.FREEDOM:g} degrees of freedom) of the distance from the slow level,"
+        f" within +-{clocks.VOTE:g} nats",
+        "other clock": f"(|v| > {clocks.TELLING:g}, e^(-t/{clocks.LATELY_S / 3600:g} h), within"
+        f" +-{clocks.LATELY_MOST:g}) + v (within +-{clocks.VOICE:g}) + leaning >"
+        f" {clocks.MARGIN:g}",
+        "leaning": f"leaning is {clocks.LEANING:g} of the days' evidence, at most"
+        f" {clocks.LEANING_MOST:g},",
+        "evidence": f"less {clocks.CHANCE:g} nats a quarter of an hour, never below zero, at most"
+        f" {clocks.MOST:g}; {clocks.MOVED:g} of it that began {clocks.MOVED_S / 3600:g} hours ago",
+        "settled clock": f"settled for {clocks.SETTLED_S / layout.DAY_S:g} days",
+        "both clocks": f"more than {clocks.BOTH:g} nats against",
         "old level": f"remembered for {changes.REMEMBERED:g} buckets",
         "widen": f"decays by {judging.WIDEN_KEPT:g} a bucket",
         "takeover": f"extra spread of {detecting.TAKEOVER_WIDEN:g} spreads",

@@ -14,8 +14,11 @@ from typing import TypeVar, cast
 
 import numba
 
+from anomaly_operator.engine import layout
+
 F = TypeVar("F", bound=Callable[..., object])
-_sources: set[str] = set()  # modules that kernels are made of, as far as imported
+# Modules that kernels are made of, as far as imported, and the numbers they index with.
+_sources: set[str] = {layout.__name__}
 
 
 def compiled(function: F) -> F:

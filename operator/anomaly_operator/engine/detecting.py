@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.changes import reopen
+from anomaly_operator.engine.clock_changes import clock_changes
 from anomaly_operator.engine.contract import (
     AnalysisSettings,
     Annotation,
@@ -293,10 +294,10 @@ class DetectorModel:
             return
         settings = self.settings
         part = slice(begin, end)
+        steps = np.arange(first + begin, first + end, dtype=np.float64)
+        starts = steps * self._span_s + block_offset_s
         active = np.zeros((len(analysis.windows), end - begin), dtype=bool)
         if analysis.windows:
-            steps = np.arange(first + begin, first + end, dtype=np.float64)
-            starts = steps * self._span_s + block_offset_s
             active = windows_active(analysis.windows, starts, self._span_s)
         state = self.state
         advance_rows(
@@ -315,6 +316,7 @@ class DetectorModel:
             settings.resolution,
             self._restarts,
             self._accept,
+            clock_changes(starts, self._span_s),
             self.records,
             self.curves,
             *view.rules,

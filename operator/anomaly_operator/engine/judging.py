@@ -22,14 +22,27 @@ from anomaly_operator.engine.anomalies import (
 )
 from anomaly_operator.engine.caution import CLOCK_SPAN_S, GROWN_DAYS, cautious
 from anomaly_operator.engine.changes import (
+    HOUR_S,
     NO_NEWS,
     NOTE_ACCEPTED,
+    NOTE_TIME_SHIFT,
     NOTE_VARIANCE,
     between_levels,
     go_back,
     learn_phase,
     learn_scale_change,
     learn_shift,
+)
+from anomaly_operator.engine.clocks import (
+    LOWEST,
+    TELLING,
+    USABLE,
+    learn_clock_change,
+    may_follow,
+    of_both,
+    read_clock,
+    speaks,
+    vote_of,
 )
 from anomaly_operator.engine.compiled import compiled
 from anomaly_operator.engine.evidence import impact_of, learn_evidence
@@ -46,8 +59,6 @@ from anomaly_operator.engine.layout import (
     CLASSES,
     COUNT,
     DAY_S,
-    DAYS_KNOWN,
-    ERROR,
     GROWN,
     LASTING_LOW,
     LASTING_UP,
@@ -74,10 +85,7 @@ from anomaly_operator.engine.layout import (
     TAIL_UP_N,
     VIEW_RUN,
     VISITS,
-    WEEK_S,
-    WEEK_UNIT,
     WEEKDAY,
-    WEEKDAYS,
     WIDEN,
     WINDOWS,
 )
@@ -85,20 +93,11 @@ from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
 from anomaly_operator.engine.records import corrected_log_p
 from anomaly_operator.engine.rescaling import change_scale
 from anomaly_operator.engine.rhythm import (
-    GAIN_FLOOR,
-    JITTER,
-    WEEK_DOUBT,
-    WEEKLY_GAIN_FLOOR,
     learn_clock,
-    proven,
-    slot_edge,
-    slot_spread,
-    week_edge,
-    week_value,
 )
 from anomaly_operator.engine.rules import rule_that_applies
 from anomaly_operator.engine.scales import from_scale, learn_scale, to_scale
-from anomaly_operator.engine.sharing import follow_share, on_the_way
+from anomaly_operator.engine.sharing import follow_share, on_the_way, others_came
 from anomaly_operator.engine.single import bent_size, home_distance, single_surprise
 from anomaly_operator.engine.spreads import (
     edges,
@@ -107,7 +106,7 @@ from anomaly_operator.engine.spreads import (
     learn_spreads,
     widened,
 )
-from anomaly_operator.engine.starting import start_daily, start_row
+from anomaly_operator.engine.starting import start_row
 from anomaly_operator.engine.tails import (
     LN2,
     forget_tails,
@@ -115,13 +114,11 @@ from anomaly_operator.engine.tails import (
     log_sf,
     normal_score,
 )
-from anomaly_operator.engine.weekdays import learn_weekday, weekday_of
+from anomaly_operator.engine.weekdays import learn_weekday
 
 LARGEST = 1e30  # values beyond are taken as this: float32 tables and squares stay finite
 COEFFICIENT_FLOOR = 1e-4  # variation below 0.01 % of the level is never anomalous
 BACK = 0.3  # of the distance from the present level that may be left from the old one
-NUDGE = 1e-9  # of a slot: a bucket that starts with its slot must not round into the one before
-CERTAIN = 4.0  # spreads of a weekly departure that is no chance
 WIDEN_KEPT = 0.88  # of the extra spread, from bucket to bucket
 RESTART_SHARE = 0.35  # of typical: memory that falls below this at once has been restarted
 TOLD_FROM = -6.6  # ln p of three spreads
@@ -159,6 +156,7 @@ def advance_rows(
     resolution: float,
     restarts: bool,
     accept: float,
+    changing: NDArray[np.float64],
     records: NDArray[np.int64],
     curves: NDArray[np.float64],
     scopes: NDArray[np.bool_],
@@ -194,14 +192,14 @@ def advance_rows(
     error_rate = 1.0 / min(max(1.5 * per_day, 64.0), 400.0)
     class_rate = 1.0 / min(max(7.0 * per_day, 256.0), 2000.0)
     hour_slots = day_slots // 24 if day_slots % 24 == 0 else 0
-    day_slot_s = DAY_S / max(day_slots, 1)
-    week_slot_s = WEEK_S / max(week_slots, 1)
     pace = min(max(NORMAL_SPAN_S / span_s, LEAST_PACE), MOST_PACE)
     longest = min(max(per_day, LONGEST_LEAST), LONGEST_MOST)
     settled = min(max(0.5 * per_day, SETTLED_LEAST), SETTLED_MOST)
     clock_span_s = span_s if span_s >= CLOCK_SPAN_S and day_slots > 0 else 0.0
-    bases = np.zeros(CLASSES)
-    answer = np.zeros(2 + CLASSES)
+    kept_bases = np.zeros(CLASSES)
+    other_bases = np.zeros(CLASSES)
+    kept_answer = np.zeros(2 + CLASSES)
+    other_answer = np.zeros(2 + CLASSES)
     scores = np.zeros(BANDS)
     held = np.zeros(2 * WINDOWS)
     for s in range(width):
@@ -241,42 +239,34 @@ def advance_rows(
 
             # Where the clock stands, and what it says.
             at = index * span_s + offset_s + c[PHASE]
-            d = 0
-            w = 0
-            visits = c[VISITS] / per_day
-            usable = 1
-            lowest = 0
-            edge = 0.0
-            week_doubt = 0.0
             day_number = math.floor(at / DAY_S)
-            weekday = weekday_of(day_number)
-            factor = 1.0
-            if day_slots > 0:
-                d = int((at - math.floor(at / DAY_S) * DAY_S) / day_slot_s + NUDGE)
-                d = min(d, day_slots - 1)
-                if visits >= 1.0 and not math.isnan(day[d]):
-                    usable = 2
-                    if c[ERROR + RATES] == 0.0:
-                        start_daily(c)
-                    noise = 0.5 * (c[SPREAD_UP] + c[SPREAD_LOW])
-                    bases[1] = proven(day[d], noise, min(visits, 1.0 / GAIN_FLOOR))
-                    factor = slot_spread(day_spread, d, visits)
-                    edge = JITTER * slot_edge(day, d)
-                if week_slots > 0:
-                    w = int((at - math.floor(at / WEEK_S) * WEEK_S) / week_slot_s + NUDGE)
-                    w = min(w, week_slots - 1)
-                    if usable == 2 and c[DAYS_KNOWN] >= WEEKDAYS:
-                        usable = 3
-                        weeks = min(visits / 7.0, 1.0 / WEEKLY_GAIN_FLOOR)
-                        unit = c[WEEK_UNIT]
-                        wide = noise * max(factor, 1.0)
-                        more = proven(week_value(week, w, unit), wide, weeks)
-                        bases[2] = bases[1] + c[WEEKDAY + weekday] + more
-                        if abs(more) > CERTAIN * wide:
-                            lowest = 2  # a weekly job: what knows nothing of it has no say now
-                        week_doubt = max(WEEK_DOUBT * abs(more), JITTER * week_edge(week, w, unit))
-
-            forecast(c, bases, lowest, usable, answer)
+            visits = c[VISITS] / per_day
+            read = read_clock(c, day, day_spread, week, at, per_day, kept_bases)
+            usable = read[USABLE]
+            forecast(c, kept_bases, read[LOWEST], usable, kept_answer)
+            kept = read
+            bases = kept_bases
+            answer = kept_answer
+            vote = 0.0
+            unsettled = changing[t] != 0.0 and usable > 1 and hour_slots > 0
+            unsettled = unsettled and may_follow(c, changing[t], visits)
+            if unsettled:
+                other = read_clock(
+                    c,
+                    day,
+                    day_spread,
+                    week,
+                    at + math.copysign(HOUR_S, changing[t]),
+                    per_day,
+                    other_bases,
+                )
+                forecast(c, other_bases, other[LOWEST], other[USABLE], other_answer)
+                vote, nearer = vote_of(c, y, kept_answer, kept, other_answer, other)
+                if other[USABLE] == usable and speaks(c, vote, nearer, gap, span_s):
+                    read = other
+                    bases = other_bases
+                    answer = other_answer
+            d, w, weekday, usable, _, factor, edge, week_doubt = read
             expected = answer[0]
             reference = answer[1]
             if c[OLD_LEFT] > 0.0:
@@ -286,10 +276,9 @@ def advance_rows(
                     go_back(c)
                 c[OLD_LEFT] -= 1.0
             share = 0.0
-            if members[t, s] > 0:
-                told = from_scale(c, expected)
+            if others_came(c, members[t, s]):
                 off = y - expected
-                share, times, more = follow_share(c, day, members[t, s], told, off, settled)
+                share, times, more = follow_share(c, day, members[t, s], expected, off, settled)
                 y = to_scale(c, value)
                 expected = expected * times + more
                 reference = reference * times + more
@@ -449,6 +438,11 @@ def advance_rows(
                 learn_event(c, max(worst, multi_z) if worst > 0.0 else worst, weight)
                 learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:
+                    missed = e
+                    if unsettled and vote < TELLING and of_both(c):
+                        d, w, weekday = kept[0], kept[1], kept[2]
+                        bases = kept_bases
+                        missed += expected - kept_answer[0]
                     learn_clock(
                         c,
                         day,
@@ -460,7 +454,7 @@ def advance_rows(
                         bases[2] - bases[1],
                         c[WEEKDAY + weekday],
                         y,
-                        e,
+                        missed,
                         spread,
                         factor,
                         visits,
@@ -497,7 +491,10 @@ def advance_rows(
                 note |= announce_rhythm(c, usable, visits)
                 if learn_scale(c, value, told, weight):
                     change_scale(c, day, week)
-                if usable > 1 and hour_slots > 0:
+                if unsettled:
+                    if learn_clock_change(c, vote, index * span_s + offset_s, span_s, gap, weight):
+                        note |= NOTE_TIME_SHIFT
+                elif usable > 1 and hour_slots > 0:
                     note |= learn_phase(
                         c,
                         day,

@@ -62,7 +62,9 @@ BAND_SPREAD = 54  # + band
 VISITS = 58  # buckets since the rhythm began to be learnt
 FIRST = 59  # the first value: what the first day's shape is measured from
 SCALE_SHIFT = 60  # evidence of a lasting change of spread
+CLOCK_WINDOW = 61  # the change of clocks that CLOCK_* are about, as clock_changes tells it
 LOGGED = 62  # 1 when the row is modelled on the logarithmic scale
+CLOCK_LATELY = 63  # nats by which an hour off foresaw what stood out in the last hours better
 OFFSET = 64  # what is added before the logarithm, metric's unit
 LIKELIHOOD = 65  # decayed log likelihood ratio of the logarithmic over the plain scale
 PLAIN_SIZE = 66  # mean |error|, metric's unit
@@ -107,7 +109,10 @@ PENDING_N = 159  # + tail: and how many of its buckets were in excess
 MEMBERS = 167  # of the workload, when the level was what it is
 MEMBERS_NOW = 168
 MEMBERS_LEFT = 169  # buckets for which a level in proportion to their number is no news
-CORE = 170
+CLOCK_EVIDENCE = 170  # nats by which an hour off foresaw the last days better
+CLOCK_FROM = 171  # since when there is such evidence, s; negative: when the row last moved
+CLOCK_AGAINST = 172  # nats by which what stood out came by the clock the row knows
+CORE = 173
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

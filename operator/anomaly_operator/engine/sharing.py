@@ -30,6 +30,12 @@ NEAR = 0.3  # of the distance from the present level that may be left from the o
 
 
 @inlined
+def others_came(c: NDArray[np.float64], members: int) -> bool:
+    """Whether a workload's ``members`` are or were lately others than the level was learnt with."""
+    return members > 0 and (members != c[MEMBERS] or c[MEMBERS_LEFT] > 0.0)
+
+
+@inlined
 def share_now(c: NDArray[np.float64], members: int, settled: float) -> float:
     """What part of the present level a row's share of the traffic may now be; 1 if it stays.
 
@@ -53,19 +59,19 @@ def follow_share(
     c: NDArray[np.float64],
     day: NDArray[np.float32],
     members: int,
-    told: float,
+    expected: float,
     e: float,
     settled: float,
 ) -> tuple[float, float, float]:
     """How far a row may go with its share of the traffic, and how it has just gone there.
 
-    ``told`` is what is foreseen and ``e`` how far the value lies off that. While the row has not
+    ``expected`` is what is foreseen and ``e`` how far the value lies off that. While the row has not
     followed, the first answer is its distance from there. Once a value is there, the model is: what
     it foresees is then the second answer times as much, and the third more.
     """
     part = share_now(c, members, settled)
     logged = c[LOGGED] != 0.0
-    shift = math.log(part) if logged else told * (part - 1.0)
+    shift = math.log(part) if logged else expected * (part - 1.0)
     if part == 1.0 or abs(e - shift) >= NEAR * abs(e):
         return shift, 1.0, 0.0
     c[MEMBERS] = c[MEMBERS_NOW]
