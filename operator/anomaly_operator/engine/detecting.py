@@ -87,6 +87,7 @@ class Stretch:
     lower: Floats
     upper: Floats
     log_p: Floats
+    surprise: Floats  # -ln p by all views but the place, for the common evidence
     impact: Floats
     score: Floats
     single: NDArray[np.float32]
@@ -320,6 +321,7 @@ class DetectorModel:
             out.lower[part],
             out.upper[part],
             out.log_p[part],
+            out.surprise[part],
             out.impact[part],
             out.single[part],
             out.multi[part],
@@ -443,6 +445,7 @@ class DetectorModel:
             values,
             out.typical,
             out.log_p,
+            out.surprise,
             view.partition,
             self._span_s,
             self.settings.min_deviation_absolute,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATE_VERSION = 4  # raise whenever the meaning of any array changes
+STATE_VERSION = 5  # raise whenever the meaning of any array changes
 
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
@@ -29,8 +29,8 @@ BANDS = 4
 WEEKDAYS = 7
 WINDOWS = 3  # of sustained evidence, each on two sides
 RECALLED = 8  # distances kept: the longest window
-VIEWS = 4  # what keeps a record of its surprises:
-SINGLE_UP, SINGLE_LOW, LASTING_UP, LASTING_LOW = range(VIEWS)
+VIEWS = 5  # what keeps a record of its surprises:
+SINGLE_UP, SINGLE_LOW, LASTING_UP, LASTING_LOW, PLACED = range(VIEWS)
 
 COUNT = 0  # buckets learnt, by weight
 SEEN = 1  # bucket index of the newest value; -1 before the first
@@ -104,7 +104,9 @@ SHIFT_JUMP = 149  # and how far it had come a few buckets later
 SHIFT_ASKED = 150  # evidence at which to ask again whether the change is to be accepted
 PENDING = 151  # + tail (2 single, then lasting): largest excess of the event under way
 PENDING_N = 159  # + tail: and how many of its buckets were in excess
-CORE = 167
+PLACE = 167  # where the values without their rhythm have been all the row's life
+PLACE_SIZE = 168  # and how far from there they are on average, metric's unit
+CORE = 169
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
