@@ -22,6 +22,9 @@ from anomaly_operator.engine import (
     layout,
     levels,
     memory,
+    pacing,
+    place,
+    recording,
     records,
     renormalising,
     rhythm,
@@ -71,12 +74,20 @@ def cases() -> dict[str, str]:
         "same": f"reference by at least {single.SAME:g} of the error",
         "opened": f"may claim {caution.OPENED_CAP:g} + {caution.OPENED_MORE:g} k",
         "told in full": f"the first {COUNTED[int(anomalies.TOLD)]} buckets of an event",
-        "pace": f"g = {judging.NORMAL_SPAN_S:g} s / span within 1/2..{judging.MOST_PACE:g}",
+        "pace": f"g = {pacing.NORMAL_SPAN_S:g} s / span within 1/2..{pacing.MOST_PACE:g}",
         "windows": "windows of "
         + " and ".join(", ".join(f"{w:d}" for w in lasting.WINDOW).rsplit(", ", 1)),
         "what lasts": f"-ln p > {records.ODD_SURPRISE:g} for k buckets",
         "frozen": f"1/(1 + (k/{judging.ODD_RUN:g}g)^2)",
-        "settled": f"half a day ({judging.SETTLED_LEAST:g}..{judging.SETTLED_MOST:g} buckets)",
+        "settled": f"half a day ({pacing.SETTLED_LEAST:g}..{pacing.SETTLED_MOST:g} buckets)",
+        "faded": f"divided by 1 + (k/{records.ODD_RUN:g})^2 at the k-th odd bucket",
+        "surely": f"the claim of {'a decade' if anomalies.SURELY == 1.0 else 'some'} beyond the",
+        "place": f"a gain of 1/(n + 1) down to 1/{place.MEMORY:g} and a step of at most one m",
+        "place's size": f"counting as at most {COUNTED[int(place.SIZE_CLIP)]} m, m as at least"
+        f" {place.LEAST_SIZE:g} of the row's spread",
+        "place's claim": f"s = {single.BEND:g} ln(1 + |v - P|/({single.BEND:g} m))",
+        "chosen": f"the place's claim less {place.CHOSEN:g} is bent below q",
+        "quiet": f"from which records are kept ({recording.RECORD_SCORE:g})",
         "parts": f"whole 1/{records.UNIT:g} buckets",
         "odd run": f"1/(1 + (k/{records.ODD_RUN:g})^2)",
         "bulk": f"up to j = {records.BULK:d}",
@@ -90,7 +101,7 @@ def cases() -> dict[str, str]:
         "accepted": f"after {detecting.ACCEPT_S / 3600:g} hours ({detecting.ACCEPT_LEAST:g}.."
         f"{detecting.ACCEPT_MOST:g} buckets)",
         "slowly": f"needs {COUNTED[int(changes.SLOWLY)]} times the evidence",
-        "longest": f"({judging.LONGEST_LEAST:g}..{judging.LONGEST_MOST:g} buckets) whatever",
+        "longest": f"({pacing.LONGEST_LEAST:g}..{pacing.LONGEST_MOST:g} buckets) whatever",
         "clock changes": f"For {clocks.WINDOW_S / layout.DAY_S:g} days after a change a bucket"
         f" of at most {clock_changes.LONGEST_SPAN_S:g} s of a row that is {clocks.KNOWN_DAYS:g}"
         " days old",

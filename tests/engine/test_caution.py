@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomaly_operator.engine.anomalies import TOLD, rested
+from anomaly_operator.engine.anomalies import TOLD, faded, rested
 from anomaly_operator.engine.caution import OPENED_CAP, OPENED_MORE, UNBENT, cautious
-from anomaly_operator.engine.layout import BOOST, CORE, COUNT, GROWN, LAST_PEAK, RUN
+from anomaly_operator.engine.layout import (
+    BOOST,
+    CORE,
+    COUNT,
+    GROWN,
+    LAST_PEAK,
+    LASTING_UP,
+    RUN,
+    VIEW_RUN,
+)
 
 OLD = 5000.0
 SETTLED = 48.0  # buckets
@@ -47,3 +56,17 @@ def test_an_event_is_told_in_full_while_it_is_new(run: float, *, in_full: bool) 
     told = rested(row(run=run, peak=16.0), 12.0)
     assert (told == 12.0) is in_full
     assert told > 4.0
+
+
+def test_the_beginning_of_trouble_outranks_what_lasts_and_both_stay_critical() -> None:
+    """The same claim is worth less the longer it lasts, and never as little as what is certain."""
+    told = []
+    for lasted in range(60):
+        core = row()
+        core[VIEW_RUN + LASTING_UP] = lasted
+        told.append(faded(core, 80.0, 15.0))
+        assert faded(core, 14.0, 15.0) == 14.0
+        assert faded(core, 90.0, 15.0) > told[-1]
+    assert told[0] == 80.0
+    assert np.all(np.diff(told) < 0.0)
+    assert told[-1] > 15.0

@@ -9,7 +9,7 @@ from anomaly_operator.engine.contract import Side
 from tests.engine.building import DAY, analysis, days, noise, run
 
 WEEKS = 4 * 7 * DAY
-MINOR, MAJOR = 25.0, 50.0
+MINOR, MAJOR, CRITICAL = 25.0, 50.0, 75.0
 
 
 def rhythm(buckets: int, *, seed: int = 1, weekend: float = 0.6) -> np.ndarray:
@@ -33,6 +33,15 @@ def events(values: np.ndarray, **changes: object) -> list[tuple[str, int]]:
         for outcome in outcomes
         for each in outcome.annotations
     ]
+
+
+def test_what_is_still_critical_after_hours_ranks_below_its_beginning() -> None:
+    """Whoever sorts by score wants to see first when it began."""
+    values = noise(21 * DAY, seed=3)[:, 0]
+    values[20 * DAY :] *= 10.0
+    scores = late_scores(values, 20 * DAY)
+    assert scores[1:8].min() > scores[18:24].max() + 5.0
+    assert scores[:24].min() >= CRITICAL
 
 
 def test_a_level_shift_near_the_end_of_training_is_reported_then_accepted() -> None:

@@ -13,6 +13,7 @@ from anomaly_operator.engine.contract import SeriesKey
 from anomaly_operator.engine.renormalising import LEAST_EPISODES, Claim, Ranking
 from anomaly_operator.engine.scoring import (
     CLAIM_BINS,
+    claim_at,
     corrected,
     period_of,
     score_of,
@@ -24,6 +25,13 @@ from tests.engine.building import DAY, analysis, noise, run
 @pytest.mark.parametrize(("days", "score"), [(0.1, 3.0), (1.0, 25.0), (7.0, 50.0), (30.0, 75.0)])
 def test_marks_stand_at_their_return_periods(days: float, score: float) -> None:
     assert score_of(math.log10(days)) == pytest.approx(score, abs=1e-9)
+
+
+@pytest.mark.parametrize("mark", [-1.0, 0.0, 2.5])
+def test_a_claim_is_the_probability_that_has_the_return_period(mark: float) -> None:
+    claim = claim_at(mark, 300.0)
+    assert period_of(-claim, 0.0, 300.0) == pytest.approx(mark)
+    assert period_of(-claim, 400.0, 300.0) < mark  # the more series, the more must be claimed
 
 
 @given(period=floats(-30.0, 1e4), more=floats(1e-3, 100.0))
@@ -38,7 +46,9 @@ def test_ten_thousand_pods_page_no_more_often_than_a_hundred() -> None:
         assert score_of(period_of(log_p, series, 900.0)) == pytest.approx(50.0, abs=0.1)
 
 
-def table(log_p: np.ndarray, *, joint: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def table(
+    log_p: np.ndarray, *, joint: np.ndarray | None = None, surprise: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores and bucket periods of (T, S) log probabilities in one partition."""
     shape = log_p.shape
     score, crowd, period = np.zeros(shape), np.zeros((shape[0], 1)), np.zeros((shape[0], 1))
@@ -47,6 +57,7 @@ def table(log_p: np.ndarray, *, joint: np.ndarray | None = None) -> tuple[np.nda
         values,
         typical,
         log_p,
+        -log_p if surprise is None else surprise,
         np.zeros(shape[1], np.int64),
         900.0,
         0.0,
@@ -70,6 +81,18 @@ def test_a_shift_of_the_whole_fleet_outranks_one_odd_pod() -> None:
     one[0, 7] = -400.0
     fleet = np.full((1, 50), -11.0)
     assert table(fleet, joint=joint.copy())[1] > table(one, joint=joint.copy())[1]
+
+
+def test_what_orders_the_quiet_is_no_common_evidence() -> None:
+    """Every pod in a place where it has hardly been: told of none, and not of all together."""
+    rng = np.random.default_rng(0)
+    ordinary = np.log(rng.uniform(size=(500, 50)))
+    joint = np.zeros((1, 3))
+    table(ordinary, joint=joint)
+    quiet = np.full((1, 50), -6.0)
+    mine = -np.log(rng.uniform(size=(1, 50)))
+    assert table(quiet, joint=joint.copy())[1][0, 0] > 0.0
+    assert table(quiet, joint=joint.copy(), surprise=mine)[1][0, 0] < 0.0
 
 
 def test_what_was_not_judged_has_no_score() -> None:

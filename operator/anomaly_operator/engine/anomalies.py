@@ -26,6 +26,8 @@ from anomaly_operator.engine.compiled import inlined
 from anomaly_operator.engine.layout import (
     COUNT,
     LAST_PEAK,
+    LASTING_LOW,
+    LASTING_UP,
     LONG_EVENTS,
     LONG_SIZE,
     RUN,
@@ -33,7 +35,9 @@ from anomaly_operator.engine.layout import (
     RUN_QUIET,
     SHORT_EVENTS,
     SHORT_SIZE,
+    VIEW_RUN,
 )
+from anomaly_operator.engine.records import ODD_RUN
 
 LOUD = 4.0  # normal score from which a bucket belongs to an event
 SHORT = 3.0  # loud buckets up to which an event is short
@@ -51,6 +55,7 @@ TOLD = 8.0  # ... and has gone on for this many buckets
 ALARMED = 12.0  # -ln p of a peak that was an alarm for sure; beyond it only what is ...
 MUCH_LOUDER = 0.2  # ... larger by this share is news
 REST_KEPT = 0.997
+SURELY = 1.0  # decades beyond the critical mark: critical among six hundred series, too
 
 
 @inlined
@@ -116,3 +121,15 @@ def rested(c: NDArray[np.float64], surprise: float) -> float:
 def learn_rest(c: NDArray[np.float64], surprise: float) -> None:
     """Remember the largest recent surprise, less with every bucket."""
     c[LAST_PEAK] = max(REST_KEPT * c[LAST_PEAK], surprise)
+
+
+@inlined
+def faded(c: NDArray[np.float64], surprise: float, certain: float) -> float:
+    """What a surprise is worth the longer something lasts: its excess over ``certain`` fades.
+
+    The beginning of trouble outranks its later hours, and what was critical stays so.
+    """
+    if surprise <= certain:
+        return surprise
+    lasted = max(c[VIEW_RUN + LASTING_UP], c[VIEW_RUN + LASTING_LOW]) / ODD_RUN
+    return float(certain + (surprise - certain) / (1.0 + lasted * lasted))

@@ -91,6 +91,7 @@ class Stretch:
     lower: Floats
     upper: Floats
     log_p: Floats
+    surprise: Floats  # -ln p by all views but the place, for the common evidence
     impact: Floats
     score: Floats
     single: NDArray[np.float32]
@@ -327,6 +328,7 @@ class DetectorModel:
             out.lower[part],
             out.upper[part],
             out.log_p[part],
+            out.surprise[part],
             out.impact[part],
             out.single[part],
             out.multi[part],
@@ -456,6 +458,7 @@ class DetectorModel:
             values,
             out.typical,
             out.log_p,
+            out.surprise,
             view.partition,
             self._span_s,
             self.settings.min_deviation_absolute,

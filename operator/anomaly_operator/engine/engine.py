@@ -280,16 +280,16 @@ class _Collected:
 
 
 class _Room:
-    """Output arrays of one block, cut into stretches without copying."""
+    """Output arrays of one block, cut into stretches without copying; NaN and 0 till written."""
 
     def __init__(self, buckets: int, width: int) -> None:
         shape = (buckets, width)
-        self.typical = np.empty(shape)
-        self.lower = np.empty(shape)
-        self.upper = np.empty(shape)
-        self.log_p = np.empty(shape)
-        self.impact = np.empty(shape)
-        self.score = np.empty(shape)
+        self.typical = np.full(shape, np.nan)
+        self.lower = np.full(shape, np.nan)
+        self.upper = np.full(shape, np.nan)
+        self.log_p = np.full(shape, np.nan)
+        self.impact = np.full(shape, np.nan)
+        self.score = np.full(shape, np.nan)
         self._width = width
 
     def stretch(self, begin: int, end: int, partitions: int) -> Stretch:
@@ -303,13 +303,14 @@ class _Room:
             log_p=self.log_p[part],
             impact=self.impact[part],
             score=self.score[part],
-            single=np.empty(shape, np.float32),
-            multi=np.empty(shape, np.float32),
-            habit=np.empty(shape, np.float32),
-            length=np.empty(shape, np.float32),
-            mute=np.empty(shape, np.int16),
-            notes=np.empty(shape, np.int16),
-            level=np.empty(shape, np.float32),
+            surprise=np.zeros(shape),
+            single=np.zeros(shape, np.float32),
+            multi=np.zeros(shape, np.float32),
+            habit=np.zeros(shape, np.float32),
+            length=np.zeros(shape, np.float32),
+            mute=np.zeros(shape, np.int16),
+            notes=np.zeros(shape, np.int16),
+            level=np.zeros(shape, np.float32),
             crowd=np.zeros((end - begin, partitions)),
             bucket_period=np.zeros((end - begin, partitions)),
         )

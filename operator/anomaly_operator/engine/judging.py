@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from anomaly_operator.engine.announcing import NOTE_CLOCK, announce_rhythm, reason_of
 from anomaly_operator.engine.anomalies import (
     LOUD,
+    SURELY,
+    faded,
     familiar_p,
     learn_event,
     learn_rest,
@@ -69,6 +71,7 @@ from anomaly_operator.engine.layout import (
     OLD_LEFT,
     OLD_SHIFT,
     PHASE,
+    PLACED,
     RATES,
     RECENT,
     REF_SPREAD,
@@ -90,6 +93,8 @@ from anomaly_operator.engine.layout import (
     WINDOWS,
 )
 from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
+from anomaly_operator.engine.pacing import longest_of, pace_of, settled_after
+from anomaly_operator.engine.place import learn_place, place_surprise, quietly, without_rhythm
 from anomaly_operator.engine.records import corrected_log_p
 from anomaly_operator.engine.rescaling import change_scale
 from anomaly_operator.engine.rhythm import (
@@ -97,6 +102,7 @@ from anomaly_operator.engine.rhythm import (
 )
 from anomaly_operator.engine.rules import rule_that_applies
 from anomaly_operator.engine.scales import from_scale, learn_scale, to_scale
+from anomaly_operator.engine.scoring import CRITICAL_AT, WARNING_AT, claim_at
 from anomaly_operator.engine.sharing import follow_share, on_the_way, others_came
 from anomaly_operator.engine.single import bent_size, home_distance, single_surprise
 from anomaly_operator.engine.spreads import (
@@ -127,16 +133,8 @@ MOVED = 20.0  # ... half of it after this many moves
 VIEW_COST = LN2  # -ln p that choosing between two views costs
 KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
 WEEKDAY_CLIP = 8.0  # ... and from the slow level, once the week is known
-# An event lasts minutes or hours, not buckets: of shorter ones it has more, within these factors.
-NORMAL_SPAN_S = 900.0
-LEAST_PACE = 0.5
-MOST_PACE = 4.0
 ODD_RUN = 3.5  # such buckets of what lasts, after which what is slow is taught a half of it
 WARM_DAYS = 2.0  # after a level was opened, in which a slow change is a warm-up
-SETTLED_LEAST = 16.0  # buckets: half a day, within these, till what lasts is told again
-SETTLED_MOST = 96.0
-LONGEST_LEAST = 48.0  # buckets: a day, within these, till whatever lasts is accepted
-LONGEST_MOST = 480.0
 
 
 @compiled
@@ -169,6 +167,7 @@ def advance_rows(
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     log_p: NDArray[np.float64],
+    surprise: NDArray[np.float64],
     impact: NDArray[np.float64],
     single: NDArray[np.float32],
     multi: NDArray[np.float32],
@@ -180,8 +179,8 @@ def advance_rows(
 ) -> None:
     """Judge and learn ``values`` (T, S) with state rows ``rows`` (S,); -1 is not judged.
 
-    Writes every output (T, S): NaN and 0 where there is no value or no experience. ``level`` is
-    where the series has gone to, and written only where a shift is noted.
+    Writes every output (T, S) where there are a value and experience, and nothing elsewhere.
+    ``level`` is where the series has gone to, and written only where a shift is noted.
     """
     buckets, width = values.shape
     day_slots = daily.shape[1]
@@ -192,30 +191,20 @@ def advance_rows(
     error_rate = 1.0 / min(max(1.5 * per_day, 64.0), 400.0)
     class_rate = 1.0 / min(max(7.0 * per_day, 256.0), 2000.0)
     hour_slots = day_slots // 24 if day_slots % 24 == 0 else 0
-    pace = min(max(NORMAL_SPAN_S / span_s, LEAST_PACE), MOST_PACE)
-    longest = min(max(per_day, LONGEST_LEAST), LONGEST_MOST)
-    settled = min(max(0.5 * per_day, SETTLED_LEAST), SETTLED_MOST)
+    pace = pace_of(span_s)
+    longest = longest_of(per_day)
+    settled = settled_after(per_day)
     clock_span_s = span_s if span_s >= CLOCK_SPAN_S and day_slots > 0 else 0.0
     kept_bases = np.zeros(CLASSES)
     other_bases = np.zeros(CLASSES)
     kept_answer = np.zeros(2 + CLASSES)
     other_answer = np.zeros(2 + CLASSES)
+    quiet = claim_at(WARNING_AT, span_s)
+    certain = claim_at(CRITICAL_AT + SURELY, span_s)
     scores = np.zeros(BANDS)
     held = np.zeros(2 * WINDOWS)
     for s in range(width):
         row = rows[s]
-        for t in range(buckets):
-            typical[t, s] = np.nan
-            lower[t, s] = np.nan
-            upper[t, s] = np.nan
-            log_p[t, s] = np.nan
-            impact[t, s] = np.nan
-            single[t, s] = 0.0
-            multi[t, s] = 0.0
-            habit[t, s] = 0.0
-            length[t, s] = 0.0
-            mute[t, s] = 0
-            notes[t, s] = 0
         if row < 0:
             continue
         c = core[row]
@@ -349,7 +338,7 @@ def advance_rows(
                 lp = math.log(math.exp(lp) + known)
             known_lp = lp
             news = cautious(c, max(-lp, 0.0), clock_span_s, settled, pace)
-            lp = -rested(c, news)
+            lp = -faded(c, rested(c, news), certain)
             note = reason_of(known_lp - model_lp, -news - known_lp, lp + news)
 
             # What is told.
@@ -369,7 +358,11 @@ def advance_rows(
                 lower[t, s] = 0.0
                 typical[t, s] = max(typical[t, s], 0.0)
                 upper[t, s] = max(upper[t, s], 0.0)
-            log_p[t, s] = lp
+            surprise[t, s] = -lp
+            steady = without_rhythm(c, y, bases, answer, usable)
+            placed = place_surprise(c, steady, told, side, settled)
+            place_lp = corrected_log_p(placed, curves[PLACED])
+            log_p[t, s] = -quietly(-lp, -place_lp, quiet)
             impact[t, s] = impact_of(min(ls, -1e-3), min(lm, -1e-3))
             single[t, s] = ls
             multi[t, s] = lm
@@ -436,6 +429,7 @@ def advance_rows(
                     recall(c, min(max(ref, -1e6), 1e6))
                 learn_rest(c, news)
                 learn_event(c, max(worst, multi_z) if worst > 0.0 else worst, weight)
+                learn_place(c, records[PLACED], steady, told, placed, stage, weight)
                 learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:
                     missed = e

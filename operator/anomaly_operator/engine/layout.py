@@ -29,8 +29,8 @@ BANDS = 4
 WEEKDAYS = 7
 WINDOWS = 3  # of sustained evidence, each on two sides
 RECALLED = 8  # distances kept: the longest window
-VIEWS = 4  # what keeps a record of its surprises:
-SINGLE_UP, SINGLE_LOW, LASTING_UP, LASTING_LOW = range(VIEWS)
+VIEWS = 5  # what keeps a record of its surprises:
+SINGLE_UP, SINGLE_LOW, LASTING_UP, LASTING_LOW, PLACED = range(VIEWS)
 
 COUNT = 0  # buckets learnt, by weight
 SEEN = 1  # bucket index of the newest value; -1 before the first
@@ -112,7 +112,9 @@ MEMBERS_LEFT = 169  # buckets for which a level in proportion to their number is
 CLOCK_EVIDENCE = 170  # nats by which an hour off foresaw the last days better
 CLOCK_FROM = 171  # since when there is such evidence, s; negative: when the row last moved
 CLOCK_AGAINST = 172  # nats by which what stood out came by the clock the row knows
-CORE = 173
+PLACE = 173  # where the values without their rhythm have been all the row's life
+PLACE_SIZE = 174  # and how far from there they are on average, metric's unit
+CORE = 175
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

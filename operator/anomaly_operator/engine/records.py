@@ -30,6 +30,12 @@ YOUNG_WEIGHT = np.array([0.01, 0.04, 0.2, 1.0])  # of a row's bucket before each
 
 
 @inlined
+def count_surprise(record: NDArray[np.int64], surprise: float, kept: float) -> None:
+    """Count ``kept`` of a bucket in its octave."""
+    record[min(int(surprise / LN2), OCTAVES - 1)] += int(UNIT * kept + 0.5)
+
+
+@inlined
 def learn_record(
     c: NDArray[np.float64],
     record: NDArray[np.int64],
@@ -49,7 +55,7 @@ def learn_record(
         c[VIEW_RUN + view] += weight
     else:
         c[VIEW_RUN + view] = max(c[VIEW_RUN + view] - 2.0 * weight, 0.0)
-    record[min(int(surprise / LN2), OCTAVES - 1)] += int(UNIT * kept + 0.5)
+    count_surprise(record, surprise, kept)
 
 
 @inlined

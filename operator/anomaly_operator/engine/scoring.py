@@ -85,11 +85,18 @@ def period_of(log_p: float, series: float, span_s: float) -> float:
     )
 
 
+@inlined
+def claim_at(period: float, span_s: float) -> float:
+    """-ln p at which a bucket of one of LEAST_SERIES has this return period, log10 of days."""
+    return LN10 * (math.log10(LEAST_SERIES) + period + DAY_LOG10 - math.log10(span_s))
+
+
 @compiled
 def score_rows(
     values: NDArray[np.float64],
     typical: NDArray[np.float64],
     log_p: NDArray[np.float64],
+    surprise: NDArray[np.float64],
     partition: NDArray[np.int64],
     span_s: float,
     least_absolute: float,
@@ -103,6 +110,7 @@ def score_rows(
 ) -> None:
     """Scores (T, S), and per partition the number judged and the bucket's period, both (T, P).
 
+    ``surprise`` is what a series adds to the common evidence: -ln p without what orders the quiet.
     Where ``mute`` is not 0 a score is what it would be, but its bucket does not hear of it: what a
     rule or window withholds from the records must not come back as the bucket's score.
     ``joint`` (P, 3) is learnt here: mean and spread of the partition's common evidence, and its
@@ -131,7 +139,7 @@ def score_rows(
             near = deviation < max(least_absolute, least_relative * abs(typical[t, s]))
             if mute[t, s] == 0:
                 heard[k] += 1.0
-                evidence[k] += min(-log_p[t, s], ORDINARY if near else JOINT_CAP)
+                evidence[k] += min(surprise[t, s], ORDINARY if near else JOINT_CAP)
             if near:
                 score[t, s] = 0.0
                 continue

@@ -21,6 +21,8 @@ from anomaly_operator.engine.layout import (
     FIRST,
     LATELY,
     LEVEL,
+    PLACE,
+    PLACE_SIZE,
     RATES,
     REF_SPREAD,
     SEEN,
@@ -51,6 +53,8 @@ def start_row(c: NDArray[np.float64], y: float, index: float, resolution: float)
     c[BOUND_UP] = 2.2
     c[BOUND_LOW] = 2.2
     c[FIRST] = y
+    c[PLACE] = y
+    c[PLACE_SIZE] = spread
     c[SEEN] = index
     c[COUNT] = 1.0
     c[BOOST] = 1.0
