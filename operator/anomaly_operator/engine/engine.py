@@ -33,7 +33,7 @@ from anomaly_operator.engine.contract import (
 from anomaly_operator.engine.detecting import STRETCH, DetectorModel, Stretch
 from anomaly_operator.engine.influence import Evidence, influencers_of
 from anomaly_operator.engine.memory import MemoryLimit
-from anomaly_operator.engine.recording import annotations_of, mute_ends, records_of, withheld
+from anomaly_operator.engine.recording import annotations_of, mark_ends, records_of, withheld
 from anomaly_operator.engine.rules import windows_active
 from anomaly_operator.engine.scoring import WARNING_AT, score_of
 from anomaly_operator.engine.snapshotting import dump, load
@@ -189,6 +189,7 @@ class Engine:
             values = np.ascontiguousarray(block.values[begin:end], dtype=np.float64)
             view = model.view(block.series, self.settings)
             out = room.stretch(begin, end, len(model.partitions))
+            mark_ends(out, block, begin=begin)
             elsewhere = self._held() - model.held_bytes()
             model.advance(
                 block,
@@ -200,7 +201,6 @@ class Engine:
                 out=out,
                 annotations=collected.annotations,
             )
-            mute_ends(out, block, begin=begin)
             model.score(view, values, out)
             at_s = block.start_s + begin * span
             collected.muted += withheld(out, block, start_s=at_s, analysis=self.settings)
@@ -307,7 +307,7 @@ class _Room:
             multi=np.empty(shape, np.float32),
             habit=np.empty(shape, np.float32),
             length=np.empty(shape, np.float32),
-            mute=np.empty(shape, np.int16),
+            mute=np.zeros(shape, np.int16),
             notes=np.empty(shape, np.int16),
             level=np.empty(shape, np.float32),
             crowd=np.zeros((end - begin, partitions)),

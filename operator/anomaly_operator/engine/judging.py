@@ -98,7 +98,7 @@ from anomaly_operator.engine.rhythm import (
     week_edge,
     week_value,
 )
-from anomaly_operator.engine.rules import rule_that_applies
+from anomaly_operator.engine.rules import CUT_SHORT, rule_that_applies
 from anomaly_operator.engine.scales import from_scale, learn_scale, to_scale
 from anomaly_operator.engine.single import bent_size, home_distance, single_surprise
 from anomaly_operator.engine.spreads import (
@@ -181,7 +181,7 @@ def advance_rows(
     """Judge and learn ``values`` (T, S) with state rows ``rows`` (S,); -1 is not judged.
 
     Writes every output (T, S): NaN and 0 where there is no value or no experience. ``level`` is
-    where the series has gone to, and written only where a shift is noted.
+    where the series has gone to, only where a shift is noted; ``mute`` comes with its CUT_SHORT.
     """
     buckets, width = values.shape
     day_slots = daily.shape[1]
@@ -214,7 +214,6 @@ def advance_rows(
             multi[t, s] = 0.0
             habit[t, s] = 0.0
             length[t, s] = 0.0
-            mute[t, s] = 0
             notes[t, s] = 0
         if row < 0:
             continue
@@ -388,6 +387,7 @@ def advance_rows(
                 window_scopes,
                 window_active,
                 window_actions,
+                mute[t, s] == CUT_SHORT and e < 0.0,
             )
             mute[t, s] = applied[0]
             weight = applied[1]

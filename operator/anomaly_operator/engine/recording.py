@@ -58,15 +58,14 @@ _HELD_BACK = (
 )
 
 
-def mute_ends(out: Stretch, block: Block, *, begin: int) -> None:
-    """Mute the last bucket of series that ended as planned: it is cut short, not low.
+def mark_ends(out: Stretch, block: Block, *, begin: int) -> None:
+    """Mark what planned ends have cut short: where such a bucket is low, that is no news.
 
     ``begin`` is where the stretch begins in ``block``.
     """
-    for s in block.ended:
-        there = np.flatnonzero(np.isfinite(block.values[:, s]))
-        if len(there) and begin <= there[-1] < begin + len(out.mute):
-            out.mute[there[-1] - begin, s] = CUT_SHORT
+    for t, s in block.ended:
+        if begin <= t < begin + len(out.mute):
+            out.mute[t - begin, s] = CUT_SHORT
 
 
 def withheld(
