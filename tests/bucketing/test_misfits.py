@@ -144,6 +144,8 @@ def test_the_parts_of_an_entity_are_added_up_and_samples_of_one_part_pooled() ->
     assert block is not None
     assert block.series.keys == (SeriesKey("", "shop/cart"),)
     assert (block.values.tolist(), block.counts.tolist()) == ([[18.0]], [[4.0]])
+    assert block.parts is not None
+    assert block.parts.tolist() == [[2.0]]
     assert block.series.labels[0] == {"namespace": "shop", "workload": "cart"}
 
 

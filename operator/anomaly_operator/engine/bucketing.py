@@ -142,8 +142,8 @@ class Bucketing:
         place = Buckets(self.next_start_s, span_s, buckets)
         ended = self._endings.cells(self._table, raw, time_s, place)
         parts, bucket, value = self._located(raw, time_s, value)
-        values, counts = self._aggregated(parts, bucket, value=value, buckets=buckets)
-        block = self._block(values, counts, ended)
+        tables = self._aggregated(parts, bucket, value=value, buckets=buckets)
+        block = self._block(*tables, ended)
         self._next, self._closed_any = limit, True
         self._endings.forget(self.next_start_s)
         return block
@@ -218,13 +218,13 @@ class Bucketing:
 
     def _aggregated(
         self, parts: Ints, bucket: NDArray[np.int64], *, value: Floats, buckets: int
-    ) -> tuple[Floats, Floats]:
-        """Values and counts (T, entities): the function over each part, parts added up."""
+    ) -> tuple[Floats, Floats, Floats | None]:
+        """Values, counts and parts (T, entities): the function over each part, parts added up."""
         entity_of = self._table.entity_of
         values = np.full((buckets, len(self._table.keys)), np.nan)
         counts = np.zeros_like(values)
         if not len(parts):
-            return values, counts
+            return values, counts, None
         key = parts.astype(np.int64) * buckets + bucket
         if np.any(key[1:] < key[:-1]):
             order = np.argsort(key, kind="stable")
@@ -236,14 +236,16 @@ class Bucketing:
         np.maximum.at(self._last_bucket, entities, rows + self._next)
         if len(entity_of) == len(self._table.keys):  # each entity is one part
             values[rows, entities], counts[rows, entities] = result, samples
-            return values, counts
+            return values, counts, None
         values[rows, entities] = 0.0
         with np.errstate(over="ignore"):
             np.add.at(values, (rows, entities), result)
         np.add.at(counts, (rows, entities), samples)
-        return finite(values), counts
+        spoke = np.zeros_like(counts)
+        np.add.at(spoke, (rows, entities), 1.0)
+        return finite(values), counts, spoke
 
-    def _block(self, values: Floats, counts: Floats, ended: Cells) -> Block:
+    def _block(self, values: Floats, counts: Floats, parts: Floats | None, ended: Cells) -> Block:
         """Choose the series to tell of, and keep the set where it has not changed."""
         buckets = len(values)
         silent_from = self._next + buckets - self.settings.retire_s / self.settings.span_s
@@ -262,6 +264,7 @@ class Bucketing:
             values=np.ascontiguousarray(values[:, chosen]),
             counts=np.ascontiguousarray(counts[:, chosen]),
             ended=self._positions(ended),
+            parts=None if parts is None else np.ascontiguousarray(parts[:, chosen]),
         )
         if len(active) > 2 * len(chosen) + 1024:
             self._forget(active)

@@ -144,7 +144,8 @@ class Block:
     """One detector's consecutive buckets; T = 1 live, more in backfill.
 
     ``values`` and ``counts`` are (T, S); NaN = no sample in that bucket, never zero instead.
-    ``ended`` are the (bucket, position) that a planned end cut short.
+    ``ended`` are the (bucket, position) that a planned end cut short. ``parts`` (T, S) are how many
+    parts each value was added up of (the pods of a workload); None where each is one.
     """
 
     detector_index: int
@@ -153,6 +154,7 @@ class Block:
     values: Floats
     counts: Floats
     ended: frozenset[tuple[int, int]] = frozenset()
+    parts: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from anomaly_operator.engine.contract import (
     SeriesSet,
     Side,
 )
+from anomaly_operator.engine.incomplete import explained_side
 from anomaly_operator.engine.judging import advance_rows
 from anomaly_operator.engine.layout import (
     COUNT,
@@ -121,6 +122,7 @@ class DetectorModel:
         self.arrivals: dict[tuple[str, str], tuple[int, str]] = {}
         self.settled = 0  # of both, when last tidied
         self._views: WeakKeyDictionary[SeriesSet, SetView] = WeakKeyDictionary()
+        self._few_side = explained_side(settings.function)
         self._restarts = any(word in settings.metric.lower() for word in _RESTARTING)
         buckets = ACCEPT_S / analysis.span_s
         self._accept = min(max(buckets, ACCEPT_LEAST), ACCEPT_MOST)
@@ -227,13 +229,14 @@ class DetectorModel:
         *,
         first: int,
         values: Floats,
+        samples: Floats,
         analysis: AnalysisSettings,
         limit: MemoryLimit,
         held_elsewhere: int,
         out: Stretch,
         annotations: list[Annotation],
     ) -> None:
-        """Judge and learn ``values`` (T, S), buckets ``first`` and on, into ``out``."""
+        """Judge and learn ``values`` (T, S) of so many ``samples``, bucket ``first`` and on."""
         view = self.view(block.series, analysis)
         index = round(block.start_s / self._span_s)  # of the block's first bucket
         offset_s = block.start_s - index * self._span_s
@@ -249,7 +252,7 @@ class DetectorModel:
         begin = 0
         while arrivals:
             now = arrivals[0][0]
-            self._run(view, first, values, begin, now, analysis, out, offset_s)
+            self._run(view, first, values, samples, begin, now, analysis, out, offset_s)
             begin = now
             while arrivals and arrivals[0][0] == now:
                 column = heapq.heappop(arrivals)[1]
@@ -267,7 +270,7 @@ class DetectorModel:
                     for one in self._comes(block, values, lost, begin=now + 1, shift=first - index):
                         heapq.heappush(arrivals, one)
             limit.weigh(self.held_bytes() + held_elsewhere)
-        self._run(view, first, values, begin, len(values), analysis, out, offset_s)
+        self._run(view, first, values, samples, begin, len(values), analysis, out, offset_s)
 
     def _arrivals(self, view: SetView, values: Floats, start: int) -> list[tuple[int, int]]:
         """Heap of (bucket, column) at which series without a row first have a value."""
@@ -286,6 +289,7 @@ class DetectorModel:
         view: SetView,
         first: int,
         values: Floats,
+        samples: Floats,
         begin: int,
         end: int,
         analysis: AnalysisSettings,
@@ -309,6 +313,8 @@ class DetectorModel:
             state.weekly,
             view.rows,
             values[part],
+            samples[part],
+            self._few_side,
             first + begin,
             self._span_s,
             block_offset_s,

@@ -31,6 +31,7 @@ from anomaly_operator.engine.contract import (
     WarmUp,
 )
 from anomaly_operator.engine.detecting import STRETCH, DetectorModel, Stretch
+from anomaly_operator.engine.incomplete import samples_of
 from anomaly_operator.engine.influence import Evidence, influencers_of
 from anomaly_operator.engine.memory import MemoryLimit
 from anomaly_operator.engine.recording import annotations_of, mark_ends, records_of, withheld
@@ -187,6 +188,7 @@ class Engine:
         for block, room in zip(blocks, outs, strict=True):
             model = self.models[block.detector_index]
             values = np.ascontiguousarray(block.values[begin:end], dtype=np.float64)
+            samples = np.ascontiguousarray(samples_of(block, begin, end), dtype=np.float64)
             view = model.view(block.series, self.settings)
             out = room.stretch(begin, end, len(model.partitions))
             mark_ends(out, block, begin=begin)
@@ -195,6 +197,7 @@ class Engine:
                 block,
                 first=first + begin,
                 values=values,
+                samples=samples,
                 analysis=self.settings,
                 limit=self.limit,
                 held_elsewhere=elsewhere,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATE_VERSION = 4  # raise whenever the meaning of any array changes
+STATE_VERSION = 5  # raise whenever the meaning of any array changes
 
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
@@ -104,7 +104,8 @@ SHIFT_JUMP = 149  # and how far it had come a few buckets later
 SHIFT_ASKED = 150  # evidence at which to ask again whether the change is to be accepted
 PENDING = 151  # + tail (2 single, then lasting): largest excess of the event under way
 PENDING_N = 159  # + tail: and how many of its buckets were in excess
-CORE = 167
+USUAL = 167  # samples that a bucket of the row usually has
+CORE = 168
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

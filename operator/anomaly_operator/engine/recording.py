@@ -36,6 +36,7 @@ from anomaly_operator.engine.contract import (
 )
 from anomaly_operator.engine.detecting import Stretch
 from anomaly_operator.engine.explaining import HeldBack, amount_words, sentence, summary
+from anomaly_operator.engine.incomplete import NOTE_FEW
 from anomaly_operator.engine.influence import Evidence
 from anomaly_operator.engine.rules import CUT_SHORT
 from anomaly_operator.engine.scoring import LN10, WARNING, corrected, period_of
@@ -59,7 +60,7 @@ _HELD_BACK = (
 
 
 def mark_ends(out: Stretch, block: Block, *, begin: int) -> None:
-    """Mark what planned ends have cut short: where such a bucket is low, that is no news.
+    """Mark what planned ends have cut short: what such a bucket says is no news.
 
     ``begin`` is where the stretch begins in ``block``.
     """
@@ -117,7 +118,7 @@ def records_of(
             typical_value=typical,
             upper_confidence_bound=float(out.upper[t, s]),
             high_variance_penalty=bool(out.notes[t, s] & NOTE_VARIANCE),
-            incomplete_bucket_penalty=False,
+            incomplete_bucket_penalty=bool(out.notes[t, s] & NOTE_FEW),
             sentence=sentence(
                 actual,
                 typical,
@@ -128,6 +129,7 @@ def records_of(
                 length=length,
                 span_s=analysis.span_s,
                 held_back=_held_back(int(out.notes[t, s])),
+                incomplete=bool(out.notes[t, s] & NOTE_FEW),
                 period=period,
             ),
         )
