@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from anomaly_operator.adapters.journal import FileJournal
-from anomaly_operator.engine.contract import PlannedEnd
+from anomaly_operator.engine.contract import PlannedEnd, Record
+from anomaly_operator.ports import Advance
 from tests.support.jobs import START_S, job_json
 from tests.worker.conftest import SPAN_S, Rig, wavy
 from tests.worker.test_recovery import run_with_kills
@@ -70,6 +71,45 @@ def test_another_tenants_end_changes_nothing() -> None:
     rig = draining_rig(PlannedEnd("bank", "pay-1", ASKED_S, GONE_S))
     rig.run_until(UNTIL_S)
     assert ("pay-1", 0.0) in recorded(rig)
+
+
+class Kept:
+    """A sink that keeps what the worker concluded."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def write(self, advance: Advance) -> None:
+        self.records += advance.outcome.records
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize(("gone_after_s", "few"), [(700.0, False), (300.0, True)])
+def test_a_pod_that_dies_early_in_a_bucket_claims_less_and_says_so(
+    gone_after_s: float, *, few: bool
+) -> None:
+    """Nobody planned it: it has a tenth of its memory from the bucket's start, and then none."""
+    begin_s = ASKED_S - ASKED_S % SPAN_S
+    rig, kept = draining_rig(), Kept()
+
+    def value(metric: str, pod: str, times: np.ndarray) -> np.ndarray:
+        values = 1e8 + (wavy(metric, pod, times) - 1e8) / 10
+        if pod == "pay-1":
+            values = np.where(times >= begin_s, 0.5 * values, values)
+            values = np.where(times >= begin_s + gone_after_s, np.nan, values)
+        return values
+
+    rig.source.value = value
+    rig.run_until(UNTIL_S, sinks=(kept,))
+    (record,) = [one for one in kept.records if one.timestamp_s == begin_s]
+    assert record.series.member == "pay-1"
+    assert record.explanation.incomplete_bucket_penalty == few
+    assert ("fewer samples" in record.explanation.sentence) == few
 
 
 @pytest.mark.parametrize("seed", range(3))
