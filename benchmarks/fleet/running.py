@@ -118,7 +118,7 @@ def _run(
                     series=series,
                     values=values,
                     counts=np.isfinite(values).astype(float),
-                    ended=frozenset(i for i, piece in enumerate(pieces) if piece.ends),
+                    ended=_ended(pieces, values),
                 )
             )
         columns = engine.advance(blocks).columns
@@ -129,6 +129,16 @@ def _run(
                     out[name][piece.first : piece.stop, piece.columns[index]] = answer[
                         piece.first - first : piece.stop - first, place
                     ]
+
+
+def _ended(pieces: Sequence[_Piece], values: Floats) -> frozenset[tuple[int, int]]:
+    """Last bucket with a value of every piece that ended as planned, which is cut short."""
+    found = set()
+    for place, piece in enumerate(pieces):
+        there = np.flatnonzero(np.isfinite(values[:, place]))
+        if piece.ends and len(there):
+            found.add((int(there[-1]), place))
+    return frozenset(found)
 
 
 def _pieces(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.categorizing import Category, Standing
-from anomaly_operator.engine.contract import AnalysisSettings, Block, Outcome
+from anomaly_operator.engine.contract import AnalysisSettings, Block, Outcome, PlannedEnd
 
 
 class SampleKind(StrEnum):
@@ -64,7 +64,8 @@ class Samples:
     """Samples in columns: ``series[index[i]]`` had ``value[i]`` at ``time_s[i]``.
 
     ``series`` are label sets (namespace, workload, pod, node, container, ...); ``index`` (N,)
-    int32, ``time_s`` and ``value`` (N,) float64, in any order, duplicates possible.
+    int32, ``time_s`` and ``value`` (N,) float64, in any order, duplicates possible. ``ends`` are of
+    pods that were, or are being, deleted as planned about then; one may be told again, longer.
     """
 
     kind: SampleKind
@@ -73,6 +74,7 @@ class Samples:
     time_s: NDArray[np.float64]
     value: NDArray[np.float64]
     problems: tuple[Coverage, ...] = ()
+    ends: tuple[PlannedEnd, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def advance_of(
     *,
     score: float = 0.0,
     plot: PlotSettings | None = None,
-    ended: frozenset[int] = frozenset(),
+    ended: frozenset[tuple[int, int]] = frozenset(),
 ) -> Advance:
     """One bucket of some pods; the first has a record where its score is above zero."""
     keys = tuple(replace(CART, member=f"cart-{number + 1}") for number in range(pods))
@@ -143,7 +143,7 @@ def test_bounds_are_shown_with_the_model_plot_and_for_its_terms(scrape: Scrape) 
 
 def test_series_that_end_or_are_missing_go(scrape: Scrape) -> None:
     scrape.exposition.write(advance_of(3))
-    scrape.exposition.write(advance_of(2, ended=frozenset({1})))
+    scrape.exposition.write(advance_of(2, ended=frozenset({(0, 1)})))
     assert [sample.labels["entity"] for sample in scrape.samples("anomaly_record_score")] == [
         "cart-1"
     ]

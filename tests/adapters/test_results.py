@@ -467,6 +467,22 @@ def test_a_store_of_before_rows_had_a_shard_is_gone_on_with(tmp_path: Path) -> N
     store.close()
 
 
+def test_a_store_of_before_buckets_had_a_reason_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "r.db"
+    store = ResultsStore(str(path), job_id="j/j", shard=0, now_s=lambda: 0.0)
+    store.write(an_advance(900.0, records=(a_record(900.0),)))
+    store.close()
+    with closing(sqlite3.connect(path)) as old:
+        for table in ("buckets", "influencers"):
+            old.execute(f"ALTER TABLE {table} DROP COLUMN score_reason")
+        old.execute("UPDATE schema_version SET version = 4")
+        old.commit()
+    store.write(an_advance(1800.0, rescores=(Rescore(900.0, 0, CART, 30.0, "familiar"),)))
+    first = ask(store, "buckets", descending=False).documents[0]
+    assert first["score_reason"] == "followed its records: familiar"
+    store.close()
+
+
 def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
     engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'r.db'}")
     steps = (*results_schema.MIGRATIONS, lambda _: None)
@@ -474,6 +490,6 @@ def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
         results_schema.migrate(connection, steps)
     engine.dispose()
     store = ResultsStore(str(tmp_path / "r.db"), job_id="j/j", shard=0, now_s=lambda: 0.0)
-    with pytest.raises(StoreUnavailable, match="schema version 5 is newer than this worker's 4"):
+    with pytest.raises(StoreUnavailable, match="schema version 6 is newer than this worker's 5"):
         store.write(an_advance(900.0))
     store.close()

@@ -135,17 +135,6 @@ def test_a_series_that_returns_is_told_of_again() -> None:
             assert len(block.series.keys) == expected, number
 
 
-def test_planned_ends_are_told_once() -> None:
-    bucketing = make()
-    add(bucketing, A, (1.0, 1.0))
-    add(bucketing, B, (1.0, 1.0))
-    bucketing.end([SeriesKey("", "shop/cart", "cart-2")])
-    first, second = bucketing.close(10.0), bucketing.close(20.0)
-    assert first is not None
-    assert second is not None
-    assert (first.ended, second.ended) == (frozenset({1}), frozenset())
-
-
 def test_the_parts_of_an_entity_are_added_up_and_samples_of_one_part_pooled() -> None:
     bucketing = make(by="workload")
     add(bucketing, A, (1.0, 5.0), (2.0, 7.0))
@@ -155,6 +144,8 @@ def test_the_parts_of_an_entity_are_added_up_and_samples_of_one_part_pooled() ->
     assert block is not None
     assert block.series.keys == (SeriesKey("", "shop/cart"),)
     assert (block.values.tolist(), block.counts.tolist()) == ([[18.0]], [[4.0]])
+    assert block.parts is not None
+    assert block.parts.tolist() == [[2.0]]
     assert block.series.labels[0] == {"namespace": "shop", "workload": "cart"}
 
 

@@ -19,7 +19,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 _HEAD = """# Metrics
 
 Written by `make generate` from what a worker and the operator expose; a test fails when it drifts.
-Names are in base units, counters end in `_total`, and a series that ends is removed.
+Names are in base units, counters end in `_total`, and a series that ends is removed;
+that of a pod which is told to end, from then on.
 
 The scores are those of the newest bucket: 0 when it was quiet, so that an alert on them resolves.
 Nothing is shown of history while it is analysed. A worker shows at most 20 000 series

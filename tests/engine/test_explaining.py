@@ -64,6 +64,7 @@ def tell(actual: float, typical: float, **changes: object) -> str:
         "length": 1,
         "span_s": 900.0,
         "held_back": HeldBack.NOTHING,
+        "incomplete": False,
         "period": math.log10(35.0),
     }
     return sentence(actual, typical, **{**given, **changes})  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 
 from anomaly_operator.engine.contract import SeriesKey
 from anomaly_operator.engine.engine import Engine
-from anomaly_operator.engine.layout import COUNT
+from anomaly_operator.engine.layout import COUNT, SEEN
 from anomaly_operator.engine.slots import SlotTable
 from tests.engine.building import (
     DAY,
@@ -140,7 +140,7 @@ def test_a_planned_end_is_silent() -> None:
     series = lasting(1)
     last = block(values[-1:], series, first=len(values) - 1)
     spoken = Engine.restore(settings, engine.snapshot()).advance([last])
-    silent = engine.advance([replace(last, ended=frozenset({0}))])
+    silent = engine.advance([replace(last, ended=frozenset({(0, 0)}))])
     assert len(spoken.records) == 1
     assert silent.records == ()
 
@@ -154,7 +154,8 @@ def test_a_planned_end_silences_the_last_bucket_alone_and_its_bucket_too() -> No
     ahead = noise(100, series=1, seed=8)
     inside = 63 - (first + round(MONDAY_S / 900.0)) % 64  # the last bucket of a stretch
     ahead[inside] = ahead[-1] = 1.0
-    outcome = engine.advance([replace(block(ahead, lasting(1), first=first), ended=frozenset({0}))])
+    ended = frozenset({(len(ahead) - 1, 0)})
+    outcome = engine.advance([replace(block(ahead, lasting(1), first=first), ended=ended)])
     told = [round((r.timestamp_s - MONDAY_S) / 900.0) - first for r in outcome.records]
     assert inside in told
     assert len(ahead) - 1 not in told
@@ -192,3 +193,44 @@ def test_table_survives_its_dump() -> None:
     assert loaded.families == table.families
     assert loaded.free == table.free
     assert loaded.used() == 3
+
+
+@pytest.mark.parametrize("times", [0.3, 3.0])
+def test_what_a_planned_end_cut_short_is_not_told_and_teaches_nothing(times: float) -> None:
+    values = noise(DAY * 9, series=1)
+    engine, _, _ = run(values, analysis(side="both"))
+    before = engine.models[0].state.core[0].copy()
+    last = block(values[-1:] * times, lasting(1), first=len(values))
+    outcome = engine.advance([replace(last, ended=frozenset({(0, 0)}))])
+    assert (outcome.records, outcome.muted) == ((), ())
+    changed = np.flatnonzero(engine.models[0].state.core[0] != before)
+    assert changed.tolist() == [SEEN]
+
+
+def test_a_planned_end_that_hardly_cut_anything_is_learnt() -> None:
+    values = noise(DAY * 9, series=1)
+    engine, columns, _ = run(values, analysis(side="both"))
+    before = engine.models[0].state.core[0, COUNT]
+    last = block(columns.typical[-1:], lasting(1), first=len(values))
+    engine.advance([replace(last, ended=frozenset({(0, 0)}))])
+    assert engine.models[0].state.core[0, COUNT] == before + 1.0
+
+
+def test_a_pod_on_its_way_out_leaves_its_row_and_takes_no_other() -> None:
+    """It goes on speaking for two buckets after its successor came."""
+    values = rollout(500, overlap=3)
+    series = members("a-1", "a-2")
+    ended = frozenset((t, 0) for t in (500, 501, 502))
+    whole = Engine(analysis())
+    outcome = whole.advance([replace(block(values, series), ended=ended)])
+    assert whole.model_size().series == 1
+    assert [a.timestamp_s for a in outcome.annotations if a.event == "rollout"] == [
+        MONDAY_S + 500 * 900.0
+    ]
+    one_by_one = Engine(analysis())
+    for first in range(len(values)):
+        now = frozenset((t - first, s) for t, s in ended if t == first)
+        one_by_one.advance(
+            [replace(block(values[first : first + 1], series, first=first), ended=now)]
+        )
+    assert bytes_of(one_by_one) == bytes_of(whole)

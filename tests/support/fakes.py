@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.categorizing import Category, Standing
+from anomaly_operator.engine.contract import PlannedEnd
 from anomaly_operator.errors import SnapshotRejected, SourceUnavailable, StoreUnavailable
 from anomaly_operator.ports import (
     Advance,
@@ -73,6 +74,7 @@ class ScriptedSource:
         self.kind = SampleKind(kind)
         self.failure: SourceUnavailable | None = None
         self.reads: list[ReadRequest] = []
+        self.ends: tuple[PlannedEnd, ...] = ()
         self.closed = False
 
     def catalogue(self) -> Mapping[str, MetricInfo]:
@@ -102,6 +104,7 @@ class ScriptedSource:
             value=np.concatenate([self.value(request.metric, pod, times) for pod in self.pods])
             if self.pods
             else np.empty(0),
+            ends=tuple(end for end in self.ends if request.start_s <= end.until_s < request.end_s),
         )
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from anomaly_operator.engine.contract import (
     DetectorSettings,
     Explanation,
     Outcome,
+    PlannedEnd,
     Record,
     Rescore,
     SeriesKey,
@@ -124,6 +125,7 @@ def some_samples(through_s: float, *, pods: tuple[str, ...] = ("cart-1", "pay-1"
             index=np.repeat(np.arange(count, dtype=np.int32), 2),
             time_s=np.tile(np.array([through_s - 60, through_s - 30]), count),
             value=np.linspace(1.0, 2.0, 2 * count),
+            ends=(PlannedEnd("shop", pods[0], through_s - 5.5, through_s),),
         ),
     )
 
@@ -132,14 +134,13 @@ def same_entry(one: JournalEntry, other: JournalEntry) -> bool:
     """Whether two entries say the same; arrays are compared by content."""
     if not isinstance(one, SamplesEntry) or not isinstance(other, SamplesEntry):
         return one == other
-    plain = (one.detector_index, one.start_s, one.through_s, one.samples.kind, one.samples.series)
-    return plain == (
-        other.detector_index,
-        other.start_s,
-        other.through_s,
-        other.samples.kind,
-        other.samples.series,
-    ) and all(
+
+    def plain(entry: SamplesEntry) -> tuple[object, ...]:
+        samples = entry.samples
+        about = (entry.detector_index, entry.start_s, entry.through_s)
+        return (*about, samples.kind, samples.series, samples.ends)
+
+    return plain(one) == plain(other) and all(
         np.array_equal(getattr(one.samples, name), getattr(other.samples, name))
         for name in ("index", "time_s", "value")
     )

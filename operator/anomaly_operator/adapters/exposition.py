@@ -186,8 +186,8 @@ class Exposition(Collector):
         for position, (key, labels) in enumerate(
             zip(block.series.keys, block.series.labels, strict=True)
         ):
-            if position in block.ended or not key.family:
-                continue  # gone, or no entity: that events were watched
+            if (len(block.values) - 1, position) in block.ended or not key.family:
+                continue  # on its way out, or no entity: that events were watched
             entity = entity_of(detector.by, key, labels)
             wanted = advance.plot.enabled and plotted(
                 advance.plot.terms,

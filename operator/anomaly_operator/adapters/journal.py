@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.adapters import array_files
+from anomaly_operator.engine.contract import PlannedEnd
 from anomaly_operator.errors import StoreUnavailable
 from anomaly_operator.ports import (
     CloseEntry,
@@ -150,6 +151,7 @@ class FileJournal:
             "through_s": entry.through_s,
             "sample_kind": samples.kind.value,
             "new": new,
+            "ends": [[one.namespace, one.pod, one.from_s, one.until_s] for one in samples.ends],
         }
         columns: dict[str, NDArray[np.generic]] = {
             "series": numbers,
@@ -191,6 +193,7 @@ def _read_segment(path: Path) -> Iterator[JournalEntry]:
                     index=arrays["index"].astype(np.int32),
                     time_s=arrays["time_s"].astype(np.float64),
                     value=arrays["value"].astype(np.float64),
+                    ends=tuple(PlannedEnd(*row) for row in meta.get("ends", ())),
                 ),
             )
 

@@ -122,6 +122,7 @@ def bucket_rows(advance: Advance, job_id: str, shard: int) -> list[Row]:
                 "bucket_span": bucket.span_s,
                 "anomaly_score": bucket.anomaly_score,
                 "initial_anomaly_score": bucket.initial_anomaly_score,
+                "score_reason": None,
                 "event_count": bucket.event_count,
                 "record_count": bucket.record_count,
                 "processing_time_ms": 1000.0 * advance.processing_s / count,
@@ -145,6 +146,7 @@ def influencer_rows(advance: Advance, job_id: str, shard: int) -> list[Row]:
             "probability": probability(each.log_p),
             "influencer_score": each.influencer_score,
             "initial_influencer_score": each.initial_influencer_score,
+            "score_reason": None,
         }
         for each in advance.outcome.influencers
     ]

@@ -107,6 +107,7 @@ buckets = Table(
     Column("bucket_span", Float, nullable=False),
     Column("anomaly_score", Float, nullable=False),
     Column("initial_anomaly_score", Float, nullable=False),
+    Column("score_reason", Text),
     Column("event_count", BigInteger, nullable=False),
     Column("record_count", Integer, nullable=False),
     Column("processing_time_ms", Float, nullable=False),
@@ -124,6 +125,7 @@ influencers = Table(
     Column("probability", Float, nullable=False),
     Column("influencer_score", Float, nullable=False),
     Column("initial_influencer_score", Float, nullable=False),
+    Column("score_reason", Text),
 )
 
 model_plots = Table(
@@ -226,9 +228,18 @@ def _create_owners(connection: Connection) -> None:
 
 
 def _add_shards(connection: Connection) -> None:
-    for table in (records, model_plots, muted, job_annotations):
-        if all(column["name"] != "shard" for column in inspect(connection).get_columns(table.name)):
-            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN shard INTEGER"))
+    _add_column(connection, "shard INTEGER", records, model_plots, muted, job_annotations)
+
+
+def _add_reasons(connection: Connection) -> None:
+    _add_column(connection, "score_reason TEXT", buckets, influencers)
+
+
+def _add_column(connection: Connection, column: str, *tables: Table) -> None:
+    name = column.split(maxsplit=1)[0]
+    for table in tables:
+        if all(one["name"] != name for one in inspect(connection).get_columns(table.name)):
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column}"))
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -236,6 +247,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _create_categories,
     _create_owners,
     _add_shards,
+    _add_reasons,
 )
 """Step i brings a store from version i to i + 1. Steps are added at the end and never edited. The
 first makes every table as it is now, so a step after it must leave alone what is there already."""

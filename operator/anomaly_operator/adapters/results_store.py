@@ -35,6 +35,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from anomaly_operator.adapters import results_rows, results_schema
+from anomaly_operator.adapters.results_following import follow
 from anomaly_operator.adapters.results_owner import Owner, hold, take_over
 from anomaly_operator.adapters.results_rows import Row, milliseconds
 from anomaly_operator.adapters.salvaging import is_damage, salvage, set_aside
@@ -117,6 +118,8 @@ class ResultsStore:
                     )
                     .values(record_score=rescore.score, score_reason=rescore.reason)
                 )
+            reasons = {milliseconds(r.timestamp_s): r.reason for r in advance.outcome.rescores}
+            follow(connection, job_id=job_id, shard=shard, reasons=reasons)
 
     def keep_statistics(
         self, result_type: str, timestamp_s: float, document: Mapping[str, Any]

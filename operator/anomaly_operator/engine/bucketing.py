@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.aggregating import FUNCTIONS, finite, group_starts, sizes
-from anomaly_operator.engine.contract import Block, Floats, SeriesKey, SeriesSet
+from anomaly_operator.engine.contract import Block, Floats, PlannedEnd, SeriesSet
+from anomaly_operator.engine.endings import Buckets, Cells, Endings
 from anomaly_operator.engine.rates import rates
 from anomaly_operator.engine.series_table import SeriesTable
 
@@ -84,7 +85,7 @@ class Bucketing:
         self._order = np.empty(0, np.int64)  # entities in the block, by position
         self._set = SeriesSet((), ())
         self._changes = 0
-        self._ended: set[SeriesKey] = set()
+        self._endings = Endings(settings.staleness_s)
 
     @property
     def next_start_s(self) -> float:
@@ -119,9 +120,9 @@ class Bucketing:
         if len(raw):
             self._pending.append((raw, time_s.astype(float), value.astype(float)))
 
-    def end(self, keys: Iterable[SeriesKey]) -> None:
-        """Say that series ended as planned, such as a deleted pod's; told with the next block."""
-        self._ended.update(keys)
+    def end(self, ends: Iterable[PlannedEnd]) -> None:
+        """Say that pods ended as planned, or are about to; told with the buckets it concerns."""
+        self._endings.add(ends)
 
     def close(self, complete_until_s: float, max_buckets: int = 2**31) -> Block | None:
         """Buckets that ended by ``complete_until_s`` (now less the query delay), at most so many.
@@ -138,10 +139,13 @@ class Bucketing:
         if self.settings.counter:
             value = self._rates(raw, time_s, value)
         self._remember(raw, time_s)
+        place = Buckets(self.next_start_s, span_s, buckets)
+        ended = self._endings.cells(self._table, raw, time_s, place)
         parts, bucket, value = self._located(raw, time_s, value)
-        values, counts = self._aggregated(parts, bucket, value=value, buckets=buckets)
-        block = self._block(values, counts)
+        tables = self._aggregated(parts, bucket, value=value, buckets=buckets)
+        block = self._block(*tables, ended)
         self._next, self._closed_any = limit, True
+        self._endings.forget(self.next_start_s)
         return block
 
     def skip_to(self, time_s: float) -> None:
@@ -214,13 +218,13 @@ class Bucketing:
 
     def _aggregated(
         self, parts: Ints, bucket: NDArray[np.int64], *, value: Floats, buckets: int
-    ) -> tuple[Floats, Floats]:
-        """Values and counts (T, entities): the function over each part, parts added up."""
+    ) -> tuple[Floats, Floats, Floats | None]:
+        """Values, counts and parts (T, entities): the function over each part, parts added up."""
         entity_of = self._table.entity_of
         values = np.full((buckets, len(self._table.keys)), np.nan)
         counts = np.zeros_like(values)
         if not len(parts):
-            return values, counts
+            return values, counts, None
         key = parts.astype(np.int64) * buckets + bucket
         if np.any(key[1:] < key[:-1]):
             order = np.argsort(key, kind="stable")
@@ -232,14 +236,16 @@ class Bucketing:
         np.maximum.at(self._last_bucket, entities, rows + self._next)
         if len(entity_of) == len(self._table.keys):  # each entity is one part
             values[rows, entities], counts[rows, entities] = result, samples
-            return values, counts
+            return values, counts, None
         values[rows, entities] = 0.0
         with np.errstate(over="ignore"):
             np.add.at(values, (rows, entities), result)
         np.add.at(counts, (rows, entities), samples)
-        return finite(values), counts
+        spoke = np.zeros_like(counts)
+        np.add.at(spoke, (rows, entities), 1.0)
+        return finite(values), counts, spoke
 
-    def _block(self, values: Floats, counts: Floats) -> Block:
+    def _block(self, values: Floats, counts: Floats, parts: Floats | None, ended: Cells) -> Block:
         """Choose the series to tell of, and keep the set where it has not changed."""
         buckets = len(values)
         silent_from = self._next + buckets - self.settings.retire_s / self.settings.span_s
@@ -257,16 +263,19 @@ class Bucketing:
             series=self._set,
             values=np.ascontiguousarray(values[:, chosen]),
             counts=np.ascontiguousarray(counts[:, chosen]),
-            ended=frozenset(
-                position for position, key in enumerate(self._set.keys) if key in self._ended
-            )
-            if self._ended
-            else frozenset(),
+            ended=self._positions(ended),
+            parts=None if parts is None else np.ascontiguousarray(parts[:, chosen]),
         )
-        self._ended.clear()
         if len(active) > 2 * len(chosen) + 1024:
             self._forget(active)
         return block
+
+    def _positions(self, ended: Cells) -> Cells:
+        """Cells by position in the block instead of by entity."""
+        if not ended:
+            return ended
+        position = {entity: at for at, entity in enumerate(self._order.tolist())}
+        return frozenset((bucket, position[entity]) for bucket, entity in ended)
 
     def _renew_set(self) -> None:
         """Make the set follow the order; it stays the same object where nothing differs."""
@@ -322,6 +331,7 @@ class Bucketing:
             "last_bucket": self._last_bucket.copy(),
             "order": self._order.copy(),
             "current": np.asarray([int(self._changes == self._table.changes)], np.int64),
+            "ends": self._endings.dump(),
             "pending_raw": raw,
             "pending_time_s": time_s,
             "pending_value": value,
@@ -345,6 +355,8 @@ class Bucketing:
         bucketing._last_bucket = arrays["last_bucket"].astype(np.int64)
         bucketing._order = arrays["order"].astype(np.int64)
         bucketing._renew_set()
+        if "ends" in arrays:  # snapshots from before there were any have none
+            bucketing._endings.load(arrays["ends"].astype(np.uint8))
         if not arrays["current"][0]:
             bucketing._changes = -1
         if len(arrays["pending_raw"]):

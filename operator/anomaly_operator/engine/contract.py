@@ -126,10 +126,26 @@ class SeriesSet:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedEnd:
+    """A pod's way out, as somebody wanted it: from when its end was asked for until it was gone.
+
+    What its series say in that time is cut short. Crashes, evictions for want of memory and lost
+    nodes are no planned ends.
+    """
+
+    namespace: str
+    pod: str
+    from_s: float
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """One detector's consecutive buckets; T = 1 live, more in backfill.
 
     ``values`` and ``counts`` are (T, S); NaN = no sample in that bucket, never zero instead.
+    ``ended`` are the (bucket, position) that a planned end cut short. ``parts`` (T, S) are how many
+    parts each value was added up of (the pods of a workload); None where each is one.
     """
 
     detector_index: int
@@ -137,7 +153,8 @@ class Block:
     series: SeriesSet
     values: Floats
     counts: Floats
-    ended: frozenset[int] = frozenset()  # positions of series known to have ended as planned
+    ended: frozenset[tuple[int, int]] = frozenset()
+    parts: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

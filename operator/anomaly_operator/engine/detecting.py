@@ -27,6 +27,7 @@ from anomaly_operator.engine.contract import (
     SeriesSet,
     Side,
 )
+from anomaly_operator.engine.incomplete import explained_side
 from anomaly_operator.engine.judging import advance_rows
 from anomaly_operator.engine.layout import (
     COUNT,
@@ -126,6 +127,7 @@ class DetectorModel:
         self.arrivals: dict[tuple[str, str], tuple[int, str]] = {}
         self.settled = 0  # of both, when last tidied
         self._views: WeakKeyDictionary[SeriesSet, SetView] = WeakKeyDictionary()
+        self._few_side = explained_side(settings.function)
         self._restarts = any(word in settings.metric.lower() for word in _RESTARTING)
         buckets = ACCEPT_S / analysis.span_s
         self._accept = min(max(buckets, ACCEPT_LEAST), ACCEPT_MOST)
@@ -233,21 +235,30 @@ class DetectorModel:
         *,
         first: int,
         values: Floats,
+        samples: Floats,
         analysis: AnalysisSettings,
         limit: MemoryLimit,
         held_elsewhere: int,
         out: Stretch,
         annotations: list[Annotation],
     ) -> None:
-        """Judge and learn ``values`` (T, S), buckets ``first`` and on, into ``out``."""
+        """Judge and learn ``values`` (T, S) of so many ``samples``, bucket ``first`` and on."""
         view = self.view(block.series, analysis)
         index = round(block.start_s / self._span_s)  # of the block's first bucket
         offset_s = block.start_s - index * self._span_s
         arrivals = self._arrivals(view, values, 0)
+        if block.ended:
+            shift = first - index
+            arrivals = [
+                one
+                for begin, column in arrivals
+                for one in self._comes(block, values, column, begin=begin, shift=shift)
+            ]
+            heapq.heapify(arrivals)
         begin = 0
         while arrivals:
             now = arrivals[0][0]
-            self._run(view, first, values, begin, now, analysis, out, offset_s)
+            self._run(view, first, values, samples, begin, now, analysis, out, offset_s)
             begin = now
             while arrivals and arrivals[0][0] == now:
                 column = heapq.heappop(arrivals)[1]
@@ -256,17 +267,16 @@ class DetectorModel:
                     view,
                     column,
                     first + now,
-                    block.values[first - index + now :],
+                    first - index + now,
                     limit,
                     held_elsewhere,
                     annotations,
                 )
                 if lost >= 0:
-                    back = np.flatnonzero(np.isfinite(values[now + 1 :, lost]))
-                    if len(back):
-                        heapq.heappush(arrivals, (now + 1 + int(back[0]), lost))
+                    for one in self._comes(block, values, lost, begin=now + 1, shift=first - index):
+                        heapq.heappush(arrivals, one)
             limit.weigh(self.held_bytes() + held_elsewhere)
-        self._run(view, first, values, begin, len(values), analysis, out, offset_s)
+        self._run(view, first, values, samples, begin, len(values), analysis, out, offset_s)
 
     def _arrivals(self, view: SetView, values: Floats, start: int) -> list[tuple[int, int]]:
         """Heap of (bucket, column) at which series without a row first have a value."""
@@ -285,6 +295,7 @@ class DetectorModel:
         view: SetView,
         first: int,
         values: Floats,
+        samples: Floats,
         begin: int,
         end: int,
         analysis: AnalysisSettings,
@@ -309,6 +320,8 @@ class DetectorModel:
             view.rows,
             values[part],
             self._members(view, values[part]),
+            samples[part],
+            self._few_side,
             first + begin,
             self._span_s,
             block_offset_s,
@@ -351,16 +364,19 @@ class DetectorModel:
         view: SetView,
         column: int,
         bucket: int,
-        ahead: Floats,
+        at: int,
         limit: MemoryLimit,
         held_elsewhere: int,
         annotations: list[Annotation],
     ) -> int:
-        """Find or make a row for a series without; answers the column that lost its, or -1."""
+        """Find or make a row for a series without; answers the column that lost its, or -1.
+
+        ``at`` is where ``bucket`` stands in the block.
+        """
         key = block.series.keys[column]
         family = self.table.family_rows(key)
         lost = -1
-        idle = [r for r in family if not self._is_present(view, block, r, ahead)]
+        idle = [r for r in family if not self._is_present(view, block, r, at)]
         if key.member and idle:
             row = max(idle, key=lambda r: (self.state.core[r, SEEN], -r))
             stale = bucket - self.state.core[row, SEEN] > max(STALE_S / self._span_s, STALE_LEAST)
@@ -387,12 +403,25 @@ class DetectorModel:
         view.version = self.table.version
         return lost
 
-    def _is_present(self, view: SetView, block: Block, row: int, ahead: Floats) -> bool:
-        """Whether a row's holder is there; in its last bucket as planned it counts as gone."""
+    def _is_present(self, view: SetView, block: Block, row: int, at: int) -> bool:
+        """Whether a row's holder is there; on its planned way out it counts as gone."""
         column = view.column_of.get(row, -1)
-        if column < 0 or not np.isfinite(ahead[0, column]):
+        if column < 0 or not np.isfinite(block.values[at, column]):
             return False
-        return column not in block.ended or bool(np.isfinite(ahead[1:, column]).any())
+        return (at, column) not in block.ended
+
+    def _comes(
+        self, block: Block, values: Floats, column: int, *, begin: int, shift: int
+    ) -> list[tuple[int, int]]:
+        """(bucket, column) where a series first speaks from ``begin`` on, if it does.
+
+        On its planned way out a pod takes no row: its own may have been given away by then.
+        ``shift`` is where ``values`` begin in the block.
+        """
+        for t in np.flatnonzero(np.isfinite(values[begin:, column])).tolist():
+            if (shift + begin + t, column) not in block.ended:
+                return [(begin + t, column)]
+        return []
 
     def _open(self, row: int) -> None:
         """Let a row's level be learnt anew."""

@@ -31,9 +31,10 @@ from anomaly_operator.engine.contract import (
     WarmUp,
 )
 from anomaly_operator.engine.detecting import STRETCH, DetectorModel, Stretch
+from anomaly_operator.engine.incomplete import samples_of
 from anomaly_operator.engine.influence import Evidence, influencers_of
 from anomaly_operator.engine.memory import MemoryLimit
-from anomaly_operator.engine.recording import annotations_of, mute_ends, records_of, withheld
+from anomaly_operator.engine.recording import annotations_of, mark_ends, records_of, withheld
 from anomaly_operator.engine.rules import windows_active
 from anomaly_operator.engine.scoring import WARNING_AT, score_of
 from anomaly_operator.engine.snapshotting import dump, load
@@ -187,20 +188,22 @@ class Engine:
         for block, room in zip(blocks, outs, strict=True):
             model = self.models[block.detector_index]
             values = np.ascontiguousarray(block.values[begin:end], dtype=np.float64)
+            samples = np.ascontiguousarray(samples_of(block, begin, end), dtype=np.float64)
             view = model.view(block.series, self.settings)
             out = room.stretch(begin, end, len(model.partitions))
+            mark_ends(out, block, begin=begin)
             elsewhere = self._held() - model.held_bytes()
             model.advance(
                 block,
                 first=first + begin,
                 values=values,
+                samples=samples,
                 analysis=self.settings,
                 limit=self.limit,
                 held_elsewhere=elsewhere,
                 out=out,
                 annotations=collected.annotations,
             )
-            mute_ends(out, block, begin=begin)
             model.score(view, values, out)
             at_s = block.start_s + begin * span
             collected.muted += withheld(out, block, start_s=at_s, analysis=self.settings)

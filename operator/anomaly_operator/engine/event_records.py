@@ -113,5 +113,6 @@ def _why(finding: Finding, time_s: float, analysis: AnalysisSettings) -> str:
         length=1,
         span_s=analysis.span_s,
         held_back=HeldBack.NOTHING,
+        incomplete=False,
         period=finding.period,
     )

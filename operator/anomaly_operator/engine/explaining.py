@@ -18,6 +18,9 @@ _PERIODS = (
 SHARE_UP_TO = 1.2  # ratios below are told as a share: "6 % higher" says more than "1.1x higher"
 
 
+INCOMPLETE = "told with less, as the bucket has far fewer samples than this series usually has"
+
+
 class HeldBack(StrEnum):
     """Why a score is less than the probability alone would make it."""
 
@@ -99,6 +102,7 @@ def sentence(
     length: int,
     span_s: float,
     held_back: HeldBack,
+    incomplete: bool,
     period: float,
 ) -> str:
     """Why this score: how far off, against what, how rare, and what else weighed."""
@@ -110,6 +114,8 @@ def sentence(
         parts.append(f"lasting {duration_words(length * span_s)} so far")
     if held_back:
         parts.append(held_back.value)
+    if incomplete:
+        parts.append(INCOMPLETE)
     return "; ".join(parts)
 
 

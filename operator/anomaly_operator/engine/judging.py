@@ -49,6 +49,7 @@ from anomaly_operator.engine.clocks import (
 from anomaly_operator.engine.compiled import compiled
 from anomaly_operator.engine.evidence import impact_of, learn_evidence
 from anomaly_operator.engine.horizons import judge_bands, learn_bands
+from anomaly_operator.engine.incomplete import NOTE_FEW, claim_share, learn_usual
 from anomaly_operator.engine.lasting import (
     forget_recent,
     lasting_surprise,
@@ -100,7 +101,7 @@ from anomaly_operator.engine.rescaling import change_scale
 from anomaly_operator.engine.rhythm import (
     learn_clock,
 )
-from anomaly_operator.engine.rules import rule_that_applies
+from anomaly_operator.engine.rules import CUT_SHORT, rule_that_applies
 from anomaly_operator.engine.scales import from_scale, learn_scale, to_scale
 from anomaly_operator.engine.scoring import CRITICAL_AT, WARNING_AT, claim_at
 from anomaly_operator.engine.sharing import follow_share, on_the_way, others_came
@@ -146,6 +147,8 @@ def advance_rows(
     rows: NDArray[np.int64],
     values: NDArray[np.float64],
     members: NDArray[np.int32],
+    samples: NDArray[np.float64],
+    few_side: int,
     first_index: int,
     span_s: float,
     offset_s: float,
@@ -177,10 +180,11 @@ def advance_rows(
     notes: NDArray[np.int16],
     level: NDArray[np.float32],
 ) -> None:
-    """Judge and learn ``values`` (T, S) with state rows ``rows`` (S,); -1 is not judged.
+    """Judge and learn ``values`` (T, S), each of so many ``samples``, with ``rows`` (S,), or -1.
 
     Writes every output (T, S) where there are a value and experience, and nothing elsewhere.
-    ``level`` is where the series has gone to, and written only where a shift is noted.
+    ``level`` is where the series has gone to, only where a shift is noted; ``mute`` comes with its
+    CUT_SHORT.
     """
     buckets, width = values.shape
     day_slots = daily.shape[1]
@@ -330,7 +334,8 @@ def advance_rows(
             lp = corrected_log_p(surprised, curves[above])
             lp = min(lp, corrected_log_p(lasts_up, curves[LASTING_UP]))
             lp = min(lp, corrected_log_p(lasts_low, curves[LASTING_LOW]))
-            lp = min(lp + VIEW_COST + double, 0.0)
+            share = claim_share(c, samples[t, s], e, few_side)
+            lp = min(lp + VIEW_COST + double, 0.0) * share
             model_lp = lp
             run = c[RUN]
             known = familiar_p(c, max(worst, multi_z) if worst > 0.0 else 0.0)
@@ -370,7 +375,7 @@ def advance_rows(
             length[t, s] = run + 1.0
 
             # What the user said about it.
-            applied = rule_that_applies(
+            mute[t, s], weight = rule_that_applies(
                 s,
                 t,
                 value,
@@ -382,13 +387,14 @@ def advance_rows(
                 window_scopes,
                 window_active,
                 window_actions,
+                mute[t, s] == CUT_SHORT,
+                inside,
             )
-            mute[t, s] = applied[0]
-            weight = applied[1]
             if c[RHYTHM] > 0.0 and usable > 1:
                 note |= NOTE_CLOCK
             if factor > 1.5:
                 note |= NOTE_VARIANCE
+            note |= NOTE_FEW if share < 1.0 else 0
 
             # Learn. A value judged far out teaches little, and the spread less the longer it lasts.
             if weight > 0.0:
@@ -507,6 +513,7 @@ def advance_rows(
                     c[GROWN] += 1.0
                     forget_tails(c)
                     grow_up(c)
+                learn_usual(c, samples[t, s])
                 c[COUNT] = n + weight
                 c[BOOST] += weight
                 c[WIDEN] = WIDEN_KEPT * widen if widen > 0.05 * sigma0 else 0.0

@@ -114,7 +114,8 @@ CLOCK_FROM = 171  # since when there is such evidence, s; negative: when the row
 CLOCK_AGAINST = 172  # nats by which what stood out came by the clock the row knows
 PLACE = 173  # where the values without their rhythm have been all the row's life
 PLACE_SIZE = 174  # and how far from there they are on average, metric's unit
-CORE = 175
+USUAL = 175  # samples that a bucket of the row usually has
+CORE = 176
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

@@ -36,6 +36,7 @@ from anomaly_operator.engine.contract import (
 )
 from anomaly_operator.engine.detecting import Stretch
 from anomaly_operator.engine.explaining import HeldBack, amount_words, sentence, summary
+from anomaly_operator.engine.incomplete import NOTE_FEW
 from anomaly_operator.engine.influence import Evidence
 from anomaly_operator.engine.rules import CUT_SHORT
 from anomaly_operator.engine.scoring import LN10, WARNING, corrected, period_of
@@ -58,15 +59,14 @@ _HELD_BACK = (
 )
 
 
-def mute_ends(out: Stretch, block: Block, *, begin: int) -> None:
-    """Mute the last bucket of series that ended as planned: it is cut short, not low.
+def mark_ends(out: Stretch, block: Block, *, begin: int) -> None:
+    """Mark what planned ends have cut short: what such a bucket says is no news.
 
     ``begin`` is where the stretch begins in ``block``.
     """
-    for s in block.ended:
-        there = np.flatnonzero(np.isfinite(block.values[:, s]))
-        if len(there) and begin <= there[-1] < begin + len(out.mute):
-            out.mute[there[-1] - begin, s] = CUT_SHORT
+    for t, s in block.ended:
+        if begin <= t < begin + len(out.mute):
+            out.mute[t - begin, s] = CUT_SHORT
 
 
 def withheld(
@@ -118,7 +118,7 @@ def records_of(
             typical_value=typical,
             upper_confidence_bound=float(out.upper[t, s]),
             high_variance_penalty=bool(out.notes[t, s] & NOTE_VARIANCE),
-            incomplete_bucket_penalty=False,
+            incomplete_bucket_penalty=bool(out.notes[t, s] & NOTE_FEW),
             sentence=sentence(
                 actual,
                 typical,
@@ -129,6 +129,7 @@ def records_of(
                 length=length,
                 span_s=analysis.span_s,
                 held_back=_held_back(int(out.notes[t, s])),
+                incomplete=bool(out.notes[t, s] & NOTE_FEW),
                 period=period,
             ),
         )

@@ -134,8 +134,16 @@ def rule_that_applies(
     window_scopes: NDArray[np.bool_],
     window_active: NDArray[np.bool_],
     window_actions: NDArray[np.int64],
+    cut_short: bool,
+    inside: bool,
 ) -> tuple[int, float]:
-    """Who mutes this value (0 nobody, i + 1 rule i, -i - 1 window i) and its weight in learning."""
+    """Who mutes this value (0 nobody, i + 1 rule i, -i - 1 window i) and its weight in learning.
+
+    What a planned end has cut short is no news of the series, and teaches nothing unless it is
+    ``inside`` the bounds: then it was hardly cut.
+    """
+    if cut_short:
+        return CUT_SHORT, 1.0 if inside else 0.0
     muted = 0
     weight = 1.0
     for i in range(len(actions)):

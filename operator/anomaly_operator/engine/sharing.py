@@ -65,9 +65,9 @@ def follow_share(
 ) -> tuple[float, float, float]:
     """How far a row may go with its share of the traffic, and how it has just gone there.
 
-    ``expected`` is what is foreseen and ``e`` how far the value lies off that. While the row has not
-    followed, the first answer is its distance from there. Once a value is there, the model is: what
-    it foresees is then the second answer times as much, and the third more.
+    ``expected`` is what is foreseen and ``e`` how far the value lies off that. While the row has
+    not followed, the first answer is its distance from there. Once a value is there, the model is:
+    what it foresees is then the second answer times as much, and the third more.
     """
     part = share_now(c, members, settled)
     logged = c[LOGGED] != 0.0

@@ -232,7 +232,7 @@ def listen_address(text: str) -> tuple[str, int]:
 
 
 def _tellers(options: Options, clock: Clock, *, job: WorkerJob) -> tuple[StatusReporter, Announcer]:
-    if not (os.environ.get("KUBECONFIG") or os.environ.get("KUBERNETES_SERVICE_HOST")):
+    if not _in_cluster():
         logger.info("no cluster to report to: status and events are logged")
         return LoggedStatus(), LoggedAnnouncements()
     detector = DetectorRef(job.detector.namespace, job.detector.name, job.detector.uid)
@@ -243,16 +243,33 @@ def _tellers(options: Options, clock: Clock, *, job: WorkerJob) -> tuple[StatusR
     return status, DetectorEvents(Kube.connect(), detector, host=host, now_s=clock.now_s)
 
 
+def _in_cluster() -> bool:
+    return bool(os.environ.get("KUBECONFIG") or os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
 def open_source(job: WorkerJob) -> MetricSource:
     """Open what the MetricSource describes, and Kubernetes Events where a detector is over them."""
     over_events = [detector.metric == EVENTS_METRIC for detector in job.spec.detectors]
     if not any(over_events) or job.source.spec.table is not None:
-        return open_metrics(job)
+        return _with_ends(job, open_metrics(job))
     from anomaly_operator.adapters.pods import Directory  # noqa: PLC0415
     from anomaly_operator.adapters.sources.events import EventSource, WithEvents  # noqa: PLC0415
 
     events = EventSource(Kube.connect(), Directory(Kube.connect()))
-    return WithEvents(open_metrics(job), events, only_events=all(over_events))
+    only_events = all(over_events)
+    metrics = open_metrics(job) if only_events else _with_ends(job, open_metrics(job))
+    return WithEvents(metrics, events, only_events=only_events)
+
+
+def _with_ends(job: WorkerJob, metrics: MetricSource) -> MetricSource:
+    """Watch for pods that end as planned, where there are pods and an API server to ask."""
+    if job.source.spec.table is not None or job.spec.target.kind != "Pod" or not _in_cluster():
+        return metrics
+    from anomaly_operator.adapters.sources.planned_ends import PodWatch, WithEnds  # noqa: PLC0415
+    from anomaly_operator.adapters.sources.prometheus_ends import LINGER_S  # noqa: PLC0415
+
+    linger_s = LINGER_S if job.source.spec.prometheus is not None else 0.0
+    return WithEnds(metrics, PodWatch(Kube.connect(), linger_s=linger_s))
 
 
 def open_metrics(job: WorkerJob) -> MetricSource:

@@ -7,7 +7,7 @@ used, and a replay takes the same samples without asking anybody.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,9 +133,10 @@ class Gathering:
     def take(self, entry: SamplesEntry) -> None:
         """Put samples, just read or replayed, into the open buckets."""
         samples = entry.samples
-        self._bucketings[entry.detector_index].add(
-            samples.series, samples.index, time_s=samples.time_s, value=samples.value
-        )
+        bucketing = self._bucketings[entry.detector_index]
+        bucketing.add(samples.series, samples.index, time_s=samples.time_s, value=samples.value)
+        if isinstance(bucketing, Bucketing):
+            bucketing.end(samples.ends)
         self._through_s[entry.detector_index] = entry.through_s
 
     def close(self, end_s: float) -> tuple[Block, ...]:
@@ -250,8 +251,11 @@ class Gathering:
             dtype=bool,
             count=len(samples.series),
         )
+        ends = tuple(
+            end for end in samples.ends if allowed(self._scope, {"namespace": end.namespace})
+        )
         if kept.all():
-            return samples
+            return replace(samples, ends=ends)
         number = np.cumsum(kept) - 1
         chosen = kept[samples.index] if len(samples.index) else np.empty(0, dtype=bool)
         return Samples(
@@ -261,6 +265,7 @@ class Gathering:
             time_s=samples.time_s[chosen],
             value=samples.value[chosen],
             problems=samples.problems,
+            ends=ends,
         )
 
     def _is_ours(self, detector: DetectorSettings, labels: Mapping[str, str]) -> bool:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from anomaly_operator.adapters.sources import promql
 from anomaly_operator.adapters.sources.http_access import Access, Connection, without_secrets
 from anomaly_operator.adapters.sources.prometheus_client import PrometheusClient
+from anomaly_operator.adapters.sources.prometheus_ends import PodEnds
 from anomaly_operator.adapters.sources.prometheus_joining import Joining, LabelSets
 from anomaly_operator.adapters.sources.prometheus_labels import Labelling
 from anomaly_operator.adapters.sources.promql import Query
@@ -51,6 +53,7 @@ class PrometheusSource:
             (one.target, one.name): defined(one) for one in settings.metrics
         }
         self._labelling = Labelling(self._client, self._extra)
+        self._ends = PodEnds(PrometheusClient(settings.url, connection), self._extra)
         self._label_sets = LabelSets()
         self._spacing_s: dict[str, tuple[float, float]] = {}  # by probe: when asked, spacing
 
@@ -66,6 +69,7 @@ class PrometheusSource:
 
     def close(self) -> None:
         """Release connections."""
+        self._ends.close()
         self._client.close()
 
     def read(self, request: ReadRequest) -> Samples:
@@ -85,15 +89,10 @@ class PrometheusSource:
             joining.add(answer)
         samples = self._named(joining, query, request)
         problem = self._missing(samples, request, reach_s=max(range_s, LOOK_BACK_S))
-        if problem is None:
-            return samples
-        return Samples(
-            kind=samples.kind,
-            series=samples.series,
-            index=samples.index,
-            time_s=samples.time_s,
-            value=samples.value,
-            problems=(*samples.problems, problem),
+        return replace(
+            samples,
+            problems=(*samples.problems, problem) if problem else samples.problems,
+            ends=self._ends.during(request) if len(samples.time_s) else (),
         )
 
     def _query(self, request: ReadRequest) -> Query:
