@@ -31,6 +31,7 @@ from anomaly_operator.engine import (
     rules,
     scales,
     scoring,
+    sharing,
     single,
     spreads,
 )
@@ -82,6 +83,12 @@ def cases() -> dict[str, str]:
         "settled": f"half a day ({pacing.SETTLED_LEAST:g}..{pacing.SETTLED_MOST:g} buckets)",
         "faded": f"divided by 1 + (k/{records.ODD_RUN:g})^2 at the k-th odd bucket",
         "surely": f"the claim of {'a decade' if anomalies.SURELY == 1.0 else 'some'} beyond the",
+        "slot's own spread": f"(gain 1/(visits + {rhythm.PRIOR_VISITS:g}) down to"
+        f" {rhythm.SPREAD_GAIN:g}), a fifth off",
+        "neighbourhood": f"as g + (f - g) x^2/(x^2 + {rhythm.SPREAD_PROOF:g}), with g the mean of"
+        f" the {rhythm.AROUND:g} slots before and after",
+        "share": f"A value within {sharing.NEAR:g} of the way from the second",
+        "gap": f"the level is k/(k + {spreads.GAP_HALF:g}) of the",
         "place": f"a gain of 1/(n + 1) down to 1/{place.MEMORY:g} and a step of at most one m",
         "place's size": f"counting as at most {COUNTED[int(place.SIZE_CLIP)]} m, m as at least"
         f" {place.LEAST_SIZE:g} of the row's spread",

@@ -40,7 +40,7 @@ def learnt(settings: AnalysisSettings = BOTH, usually: float = USUALLY) -> Engin
 def told(
     samples: float,
     *,
-    times: float = 0.4,
+    times: float = 0.3,
     settings: AnalysisSettings = BOTH,
     usually: float = USUALLY,
 ) -> Record:
@@ -51,14 +51,15 @@ def told(
     return record
 
 
-def test_with_a_third_of_the_samples_it_claims_a_third() -> None:
+def test_with_a_third_of_the_samples_it_claims_a_third_at_most() -> None:
+    """Below the mark of a record, other views' claims count less in turn (``place``)."""
     values = noise(DAY * 9 + 1, series=1)[-1:] * 0.8
     whole_p, few_p = (
         advance(learnt(), values, samples, first=DAY * 9).columns[0].log_p[0, 0]
         for samples in (USUALLY, USUALLY / 3)
     )
     assert whole_p < -3.0
-    assert few_p == pytest.approx(whole_p / 3, rel=0.1)
+    assert 1.1 * whole_p / 3 <= few_p < 0.0
 
 
 def test_the_record_says_what_was_taken_off() -> None:
@@ -84,9 +85,9 @@ def test_one_sample_a_bucket_is_not_few(usually: float, samples: float) -> None:
 @pytest.mark.parametrize(
     ("function", "times", "penalty"),
     [
-        ("max", 0.4, True),
+        ("max", 0.3, True),
         ("max", 2.5, False),
-        ("min", 0.4, False),
+        ("min", 0.3, False),
         ("min", 2.5, True),
         ("mean", 2.5, True),
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anomaly_operator.engine.contract import Side
-from anomaly_operator.engine.sharing import members_of
+from anomaly_operator.engine.sharing import members_of, numbered
 from tests.engine.building import DAY, Floats, analysis, bytes_of, days, members, noise, run
 
 FOUND = 50.0
@@ -79,7 +79,9 @@ def test_the_same_bytes_however_blocks_are_cut() -> None:
 
 
 def test_members_are_counted_where_they_have_a_value() -> None:
-    families = np.array([5, 2, 5, 2, 5])
-    there = np.array([[1, 1, 1, 0, 0], [0, 1, 1, 1, 1]], dtype=bool)
-    assert members_of(families, there).tolist() == [[2, 1, 2, 1, 2], [2, 2, 2, 2, 2]]
-    assert members_of(families[:0], there[:, :0]).shape == (2, 0)
+    families = numbered([("", "b"), ("", "a"), ("", "b"), ("", "a"), ("x", "b")])
+    values = np.array([[1, 1, 1, np.nan, np.nan], [np.nan, 1, 1, 1, 1]])
+    counted = members_of(families, values, shared=True)
+    assert counted.tolist() == [[2, 1, 2, 1, 0], [1, 2, 1, 2, 1]]
+    assert not members_of(families, values, shared=False).any()
+    assert members_of(families[:0], values[:, :0], shared=True).shape == (2, 0)

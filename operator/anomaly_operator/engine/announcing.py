@@ -1,4 +1,4 @@
-"""What a row has to tell of itself: a rhythm found or lost, and why a score is less than it was.
+"""What a row has to tell of itself: a rhythm found or lost, who took it over, why a score is less.
 
 Nothing here decides how unusual a value is. A rhythm is announced by the squared errors of the
 rhythm classes' slow trackers, which a week is remembered of: the shares of the forecast, which
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anomaly_operator.engine.changes import NOTE_RHYTHM_FOUND, NOTE_RHYTHM_LOST
 from anomaly_operator.engine.compiled import inlined
+from anomaly_operator.engine.contract import Annotation, SeriesKey
 from anomaly_operator.engine.layout import CLASS_ERROR, RHYTHM
 
 # Further bits of a bucket's notes.
@@ -60,3 +61,17 @@ def reason_of(familiar: float, young: float, rested: float) -> int:
     if familiar >= max(young, rested):
         return NOTE_FAMILIAR
     return NOTE_YOUNG if young >= rested else NOTE_RESTED
+
+
+def rollout_of(
+    key: SeriesKey, before: str, start_s: float, span_s: float, detector_index: int
+) -> Annotation:
+    """A pod ``key`` has taken over what the pod ``before`` had taught."""
+    return Annotation(
+        timestamp_s=start_s,
+        end_timestamp_s=start_s + span_s,
+        event="rollout",
+        detector_index=detector_index,
+        series=key,
+        text=f"{key.family}: {key.member} took over from {before}; what was learnt goes on",
+    )

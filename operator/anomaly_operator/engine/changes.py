@@ -42,6 +42,7 @@ from anomaly_operator.engine.layout import (
     SPREAD_LOW,
     SPREAD_UP,
     TRACKERS,
+    WEEKDAY,
     WIDEN,
 )
 
@@ -154,7 +155,7 @@ def learn_phase(
     slot: int,
     hour_slots: int,
     y: float,
-    weekday: float,
+    weekday: int,
     usable: int,
     sigma: float,
     half_day: float,
@@ -166,7 +167,9 @@ def learn_phase(
     it does not: errors are averaged over ``half_day`` buckets.
     """
     slots = len(day)
-    level = c[LEVEL + (usable - 1) * RATES + RATES - 2] + (weekday if usable == 3 else 0.0)
+    level = c[LEVEL + (usable - 1) * RATES + RATES - 2] + (
+        c[WEEKDAY + weekday] if usable == 3 else 0.0
+    )
     best = 0
     rate = 1.0 / max(half_day, PHASE_LEAST)
     for k in range(3):

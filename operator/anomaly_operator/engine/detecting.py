@@ -8,13 +8,13 @@ a caller cuts its blocks.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomaly_operator.engine.announcing import rollout_of
 from anomaly_operator.engine.changes import reopen
 from anomaly_operator.engine.clock_changes import clock_changes
 from anomaly_operator.engine.contract import (
@@ -55,7 +55,7 @@ from anomaly_operator.engine.records import curve_of, halve_when_full
 from anomaly_operator.engine.renormalising import Ranking
 from anomaly_operator.engine.rules import rule_arrays, window_arrays, windows_active
 from anomaly_operator.engine.scoring import score_rows
-from anomaly_operator.engine.sharing import members_of
+from anomaly_operator.engine.sharing import members_of, numbered
 from anomaly_operator.engine.slots import SlotTable
 
 STRETCH = 64  # buckets between refreshes of what rows share; also bounds temporary memory
@@ -213,7 +213,7 @@ class DetectorModel:
                 rows=np.empty(0, np.int64),
                 column_of={},
                 partition=np.array(codes, dtype=np.int64),
-                family=_numbered((key.partition, key.family) for key in series.keys),
+                family=numbered((key.partition, key.family) for key in series.keys),
                 rules=rule_arrays(self.settings.rules, series),
                 windows=window_arrays(analysis.windows, series),
                 settings=self.generation,
@@ -319,7 +319,7 @@ class DetectorModel:
             state.weekly,
             view.rows,
             values[part],
-            self._members(view, values[part]),
+            members_of(view.family, values[part], shared=not self._restarts),
             samples[part],
             self._few_side,
             first + begin,
@@ -351,12 +351,6 @@ class DetectorModel:
             out.notes[part],
             out.level[part],
         )
-
-    def _members(self, view: SetView, values: Floats) -> NDArray[np.int32]:
-        """How many share a column's traffic, (T, S); 0 of memory, which nobody shares."""
-        if self._restarts:
-            return np.zeros(values.shape, np.int32)
-        return members_of(view.family, np.isfinite(values))
 
     def _admit(
         self,
@@ -440,9 +434,9 @@ class DetectorModel:
         key = block.series.keys[column]
         if not self.table.free and len(self.table.holders) == len(self.state.core):
             wanted = roomy(len(self.table.holders) + 1)
-            more = (wanted - len(self.state.core)) * self.state.row_bytes()
+            more = (wanted - len(self.state.core)) * (self.state.row_bytes() + KEY_BYTES)
             held = self.held_bytes() + held_elsewhere
-            if not limit.admits(held, more + KEY_BYTES):
+            if not limit.admits(held, more):
                 return -1
             self.state.grow(wanted)
         source = max(family, key=self._experience) if family else -1
@@ -470,16 +464,8 @@ class DetectorModel:
         self.rollouts[family] = bucket
         if bucket - last < _rollout_buckets(self._span_s):
             return []
-        return [
-            Annotation(
-                timestamp_s=bucket * self._span_s + offset_s,
-                end_timestamp_s=(bucket + 1) * self._span_s + offset_s,
-                event="rollout",
-                detector_index=self.settings.index,
-                series=key,
-                text=f"{key.family}: {key.member} took over from {before}; what was learnt goes on",
-            )
-        ]
+        start_s = bucket * self._span_s + offset_s
+        return [rollout_of(key, before, start_s, self._span_s, self.settings.index)]
 
     def score(self, view: SetView, values: Floats, out: Stretch) -> None:
         """Fill scores and bucket periods; learns the partitions' common evidence."""
@@ -512,9 +498,3 @@ class DetectorModel:
 def _rollout_buckets(span_s: float) -> float:
     """Buckets after which one more pod that takes over is another rollout."""
     return max(3600.0 / span_s, 3.0)
-
-
-def _numbered(names: Iterable[tuple[str, str]]) -> NDArray[np.int64]:
-    """The same number for the same name."""
-    numbers: dict[tuple[str, str], int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)

@@ -65,7 +65,6 @@ from anomaly_operator.engine.layout import (
     GROWN,
     LASTING_LOW,
     LASTING_UP,
-    LEVEL,
     LOGGED,
     MOVES,
     OFFSET,
@@ -73,7 +72,6 @@ from anomaly_operator.engine.layout import (
     OLD_SHIFT,
     PHASE,
     PLACED,
-    RATES,
     RECENT,
     REF_SPREAD,
     RHYTHM,
@@ -93,7 +91,7 @@ from anomaly_operator.engine.layout import (
     WIDEN,
     WINDOWS,
 )
-from anomaly_operator.engine.levels import SLOW, forecast, learn_levels
+from anomaly_operator.engine.levels import forecast, learn_levels
 from anomaly_operator.engine.pacing import longest_of, pace_of, settled_after
 from anomaly_operator.engine.place import learn_place, place_surprise, quietly, without_rhythm
 from anomaly_operator.engine.records import corrected_log_p
@@ -121,7 +119,7 @@ from anomaly_operator.engine.tails import (
     log_sf,
     normal_score,
 )
-from anomaly_operator.engine.weekdays import learn_weekday
+from anomaly_operator.engine.weekdays import kept_value, learn_weekday, off_slow_level
 
 LARGEST = 1e30  # values beyond are taken as this: float32 tables and squares stay finite
 COEFFICIENT_FLOOR = 1e-4  # variation below 0.01 % of the level is never anomalous
@@ -132,8 +130,6 @@ TOLD_FROM = -6.6  # ln p of three spreads
 UNMOVED = 0.01  # of the level: spread of a series that was never seen to move ...
 MOVED = 20.0  # ... half of it after this many moves
 VIEW_COST = LN2  # -ln p that choosing between two views costs
-KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
-WEEKDAY_CLIP = 8.0  # ... and from the slow level, once the week is known
 ODD_RUN = 3.5  # such buckets of what lasts, after which what is slow is taught a half of it
 WARM_DAYS = 2.0  # after a level was opened, in which a slow change is a warm-up
 
@@ -244,15 +240,8 @@ def advance_rows(
             unsettled = changing[t] != 0.0 and usable > 1 and hour_slots > 0
             unsettled = unsettled and may_follow(c, changing[t], visits)
             if unsettled:
-                other = read_clock(
-                    c,
-                    day,
-                    day_spread,
-                    week,
-                    at + math.copysign(HOUR_S, changing[t]),
-                    per_day,
-                    other_bases,
-                )
+                off_at = at + math.copysign(HOUR_S, changing[t])
+                other = read_clock(c, day, day_spread, week, off_at, per_day, other_bases)
                 forecast(c, other_bases, other[LOWEST], other[USABLE], other_answer)
                 vote, nearer = vote_of(c, y, kept_answer, kept, other_answer, other)
                 if other[USABLE] == usable and speaks(c, vote, nearer, gap, span_s):
@@ -366,7 +355,7 @@ def advance_rows(
             surprise[t, s] = -lp
             steady = without_rhythm(c, y, bases, answer, usable)
             placed = place_surprise(c, steady, told, side, settled)
-            place_lp = corrected_log_p(placed, curves[PLACED])
+            place_lp = corrected_log_p(placed, curves[PLACED]) * share
             log_p[t, s] = -quietly(-lp, -place_lp, quiet)
             impact[t, s] = impact_of(min(ls, -1e-3), min(lm, -1e-3))
             single[t, s] = ls
@@ -465,13 +454,9 @@ def advance_rows(
                     )
                     c[VISITS] += weight
                 if day_slots > 0 and week_slots > 0:
-                    limit = KEPT_CLIP * max(sigma, spread)
-                    kept = expected + min(max(e, -limit), limit)
-                    off_slow = 0.0
-                    if usable == 3:
-                        off_slow = y - bases[2] - c[LEVEL + 2 * RATES + SLOW]
-                        off_slow = min(max(off_slow, -WEEKDAY_CLIP * sigma), WEEKDAY_CLIP * sigma)
-                    learn_weekday(c, day, week, day_number, kept, off_slow, per_day, weight)
+                    of_day = kept_value(expected, e, max(sigma, spread))
+                    off_slow = off_slow_level(c, y - bases[2], sigma) if usable == 3 else 0.0
+                    learn_weekday(c, day, week, day_number, of_day, off_slow, per_day, weight)
                 learn_levels(
                     c, y, bases, usable, max(sigma, spread), weight, error_rate, class_rate
                 )
@@ -496,16 +481,7 @@ def advance_rows(
                         note |= NOTE_TIME_SHIFT
                 elif usable > 1 and hour_slots > 0:
                     note |= learn_phase(
-                        c,
-                        day,
-                        d,
-                        hour_slots,
-                        y,
-                        c[WEEKDAY + weekday],
-                        usable,
-                        spread * factor,
-                        settled,
-                        weight,
+                        c, day, d, hour_slots, y, weekday, usable, spread * factor, settled, weight
                     )
                 if widen < sigma0 and n > 200.0:
                     note |= learn_scale_change(c, z, weight)

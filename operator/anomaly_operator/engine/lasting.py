@@ -31,6 +31,7 @@ from anomaly_operator.engine.layout import (
 )
 
 WINDOW = np.array([2, 4, 8])  # buckets; of the longest, the weakest one is forgiven
+NEWEST_COUNTS = 2.0  # times that the bucket at hand may be weaker than the window it ends
 FIRST_EDGE = np.array([1.7, 1.5, 1.3])  # of white noise, about
 FIRST_EXCESS = 0.35
 LEAST_EDGE = 0.3
@@ -68,7 +69,8 @@ def recall(c: NDArray[np.float64], off: float) -> None:
 def weakest(c: NDArray[np.float64], off: float, out: NDArray[np.float64]) -> None:
     """Fill ``out`` (2 * WINDOWS,): least distance above over each window, then below.
 
-    ``off`` is the bucket at hand; a window with both signs in it is 0.
+    ``off`` is the bucket at hand, which the longest window forgives least of all: what is back
+    where it belongs has not lasted. A window with both signs in it is 0.
     """
     low = off
     high = off
@@ -83,8 +85,9 @@ def weakest(c: NDArray[np.float64], off: float, out: NDArray[np.float64]) -> Non
         high = max(high, past)
         if i + 1 == WINDOW[w]:
             longest = w == WINDOWS - 1
-            out[w] = max(second_low if longest else low, 0.0)
-            out[WINDOWS + w] = max(-(second_high if longest else high), 0.0)
+            out[w] = max(min(second_low, NEWEST_COUNTS * off) if longest else low, 0.0)
+            over = max(second_high, NEWEST_COUNTS * off) if longest else high
+            out[WINDOWS + w] = max(-over, 0.0)
             w += 1
 
 

@@ -12,6 +12,8 @@ below that mark counts less in turn: errors there are this view's to make, beyon
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -94,7 +96,7 @@ def quietly(claim: float, placed: float, quiet: float) -> float:
     placed -= CHOSEN
     if placed > free:
         placed = quiet - (quiet - free) ** 2 / (quiet - free + placed - free)
-    return max(claim * claim / quiet, placed)
+    return max(claim * math.sqrt(claim / quiet), placed)
 
 
 @inlined

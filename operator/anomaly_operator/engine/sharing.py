@@ -9,6 +9,7 @@ way is no news, and one that stays where it was is ordinary.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,17 +93,26 @@ def on_the_way(shift: float, off: float, sigma: float) -> bool:
     return off * shift > 0.0 and abs(off) < abs(shift) + sigma
 
 
-def members_of(families: NDArray[np.int64], there: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """How many of a column's family have a value, (T, S).
+def numbered(names: Iterable[tuple[str, str]]) -> NDArray[np.int64]:
+    """A number for every name, the same for the same one."""
+    numbers: dict[tuple[str, str], int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 
-    ``families`` (S,) are numbers of families, ``there`` (T, S) says who has a value.
+
+def members_of(
+    families: NDArray[np.int64], values: NDArray[np.float64], *, shared: bool
+) -> NDArray[np.int32]:
+    """How many of a column's family have a value, (T, S); 0 of what is not ``shared``, as memory.
+
+    ``families`` (S,) are numbers of families, ``values`` (T, S) NaN where there is none.
     """
-    if not len(families):
-        return np.zeros(there.shape, np.int32)
+    if not shared or not len(families):
+        return np.zeros(values.shape, np.int32)
     order = np.argsort(families, kind="stable")
     ordered = families[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    begins = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     place = np.empty(len(families), np.int64)
-    place[order] = np.cumsum(np.concatenate([[0], ordered[1:] != ordered[:-1]]))
-    counts = np.add.reduceat(there[:, order].astype(np.int32), starts, axis=1)
+    place[order] = np.cumsum(begins) - 1
+    there = np.isfinite(values)[:, order].astype(np.int32)
+    counts = np.add.reduceat(there, np.flatnonzero(begins), axis=1)
     return np.ascontiguousarray(counts[:, place])

@@ -85,7 +85,7 @@ def widened(c: NDArray[np.float64], gap: float, sigma: float) -> float:
     if gap <= 0.0:
         return float(widen)
     moved = min(GAP_RATE * math.log1p(gap), GAP_MOST) * sigma
-    return max(widen, moved, c[REF_SPREAD] * gap / (gap + GAP_HALF))
+    return float(max(widen, moved, c[REF_SPREAD] * gap / (gap + GAP_HALF)))
 
 
 @inlined

@@ -31,9 +31,12 @@ from anomaly_operator.engine.layout import (
     WEEKDAY,
     WEEKDAYS,
 )
+from anomaly_operator.engine.levels import SLOW
 
 WHOLE = 0.75  # of a day's buckets that must have been there for its mean to count
 WEEKDAY_GAIN = 0.3
+KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
+WEEKDAY_CLIP = 8.0  # ... and from the slow level, once the week is known
 
 
 @inlined
@@ -48,6 +51,20 @@ def start_weekdays(c: NDArray[np.float64]) -> None:
     c[TODAY] = -1.0
     for k in range(WEEKDAYS):
         c[DAY_LEVEL + k] = np.nan
+
+
+@inlined
+def kept_value(expected: float, e: float, spread: float) -> float:
+    """A value ``e`` off what was foreseen, as far as its day's mean may know of it."""
+    limit = KEPT_CLIP * spread
+    return expected + min(max(e, -limit), limit)
+
+
+@inlined
+def off_slow_level(c: NDArray[np.float64], level: float, spread: float) -> float:
+    """Distance of a value without its rhythm, ``level``, from the slow level of whole weeks."""
+    limit = WEEKDAY_CLIP * spread
+    return float(min(max(level - c[LEVEL + 2 * RATES + SLOW], -limit), limit))
 
 
 @inlined
