@@ -22,6 +22,7 @@ from anomaly_operator.engine.contract import (
     Block,
     BucketResult,
     Columns,
+    Floats,
     InfluencerResult,
     ModelSize,
     Muted,
@@ -187,8 +188,8 @@ class Engine:
         counts = np.zeros(end - begin)
         for block, room in zip(blocks, outs, strict=True):
             model = self.models[block.detector_index]
-            values = np.ascontiguousarray(block.values[begin:end], dtype=np.float64)
-            samples = np.ascontiguousarray(samples_of(block, begin, end), dtype=np.float64)
+            values = _plain(block.values[begin:end])
+            samples = _plain(samples_of(block, begin, end))
             view = model.view(block.series, self.settings)
             out = room.stretch(begin, end, len(model.partitions))
             mark_ends(out, block, begin=begin)
@@ -317,3 +318,8 @@ class _Room:
             crowd=np.zeros((end - begin, partitions)),
             bucket_period=np.zeros((end - begin, partitions)),
         )
+
+
+def _plain(array: Floats) -> Floats:
+    """As kernels were compiled for: a read-only or strided array would have them compiled anew."""
+    return np.require(array, np.float64, ["C", "W"])

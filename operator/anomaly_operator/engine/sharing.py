@@ -115,4 +115,4 @@ def members_of(
     place[order] = np.cumsum(begins) - 1
     there = np.isfinite(values)[:, order].astype(np.int32)
     counts = np.add.reduceat(there, np.flatnonzero(begins), axis=1)
-    return np.ascontiguousarray(counts[:, place])
+    return np.ascontiguousarray(counts[:, place], dtype=np.int32)
