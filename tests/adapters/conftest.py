@@ -1,4 +1,4 @@
-"""Real places to store things in: an S3-compatible server, a PostgreSQL."""
+"""Real places to store things in: an S3-compatible server, a PostgreSQL, stores of results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
+from anomaly_operator.adapters.results_store import ResultsStore
 from tests.support import debian_packages
+from tests.support.databases import fresh_database
 from tests.support.processes import eventually, free_port, unprivileged_user
 
 POSTGRES = "postgresql-15"
@@ -79,6 +81,17 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.terminate()
         process.wait(20)
         log.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ResultsStore]:
+    """An empty store of results, in a file or in a PostgreSQL."""
+    url = str(tmp_path / "results.db")
+    if request.param == "postgresql":
+        url = fresh_database(request.getfixturevalue("postgres_url"))
+    made = ResultsStore(url, job_id="shop/memory", shard=0, now_s=lambda: 5000.0)
+    yield made
+    made.close()
 
 
 def _answers(url: str) -> bool:

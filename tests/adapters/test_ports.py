@@ -9,12 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
-import sqlalchemy
 
 from anomaly_operator.adapters.journal import FileJournal
 from anomaly_operator.adapters.results_store import ResultsStore
 from anomaly_operator.adapters.snapshot_store import open_snapshot_store
 from tests.support import ports_conformance
+from tests.support.databases import fresh_database
 from tests.support.fakes import MemoryJournal, MemorySnapshots, MemoryStore
 
 numbers = itertools.count()
@@ -86,15 +86,3 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], A
 @pytest.mark.parametrize("law", ports_conformance.RESULT_STORE_LAWS)
 def test_result_stores(make_store: Callable[[], Any], law: Callable[[Any], None]) -> None:
     law(make_store)
-
-
-def fresh_database(url: str) -> str:
-    """Create an empty database beside the one of the URL."""
-    name = f"results{next(numbers)}"
-    engine = sqlalchemy.create_engine(
-        url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return url.rsplit("/", 1)[0] + f"/{name}"

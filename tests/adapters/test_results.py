@@ -29,21 +29,11 @@ from anomaly_operator.engine.contract import (
 )
 from anomaly_operator.errors import StoreUnavailable
 from anomaly_operator.ports import Advance, PlotSettings, SnapshotInfo
-from tests.adapters.test_ports import fresh_database
+from tests.support.databases import fresh_database
 from tests.support.disk import full_at
 from tests.support.ports_conformance import CART, a_record, an_advance
 
 Store = ResultsStore
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ResultsStore]:
-    url = str(tmp_path / "results.db")
-    if request.param == "postgresql":
-        url = fresh_database(request.getfixturevalue("postgres_url"))
-    made = ResultsStore(url, job_id="shop/memory", shard=0, now_s=lambda: 5000.0)
-    yield made
-    made.close()
 
 
 @pytest.fixture

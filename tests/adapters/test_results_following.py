@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,21 +21,10 @@ from anomaly_operator.engine.contract import (
 from anomaly_operator.engine.following import bucket_score, influencer_score, period_behind
 from anomaly_operator.engine.scoring import SINGLE_REACH, score_of
 from anomaly_operator.ports import Advance, PlotSettings
-from tests.adapters.test_ports import fresh_database
 from tests.engine.building import DAY, analysis, noise, run
 from tests.support.ports_conformance import CART, a_record, an_advance
 
 WHY = "episodes like this came more often than its probability said"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ResultsStore]:
-    url = str(tmp_path / "results.db")
-    if request.param == "postgresql":
-        url = fresh_database(request.getfixturevalue("postgres_url"))
-    made = ResultsStore(url, job_id="shop/memory", shard=0, now_s=lambda: 5000.0)
-    yield made
-    made.close()
 
 
 def ask(store: ResultsStore, kind: str, **query: Any) -> list[dict[str, Any]]:
