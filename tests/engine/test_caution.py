@@ -20,6 +20,7 @@ from anomaly_operator.engine.layout import (
 
 OLD = 5000.0
 SETTLED = 48.0  # buckets
+WORKDAY, SATURDAY = 4, 2  # as weekdays.weekday_of counts
 
 
 def row(**columns: float) -> np.ndarray:
@@ -31,19 +32,23 @@ def row(**columns: float) -> np.ndarray:
 
 
 def test_a_level_that_was_just_opened_claims_little_and_more_with_every_quarter() -> None:
-    claims = [cautious(row(opened=k), 30.0, 900.0, SETTLED, 1.0) for k in range(48)]
+    claims = [cautious(row(opened=k), 30.0, 900.0, WORKDAY, SETTLED, 1.0) for k in range(48)]
     assert claims[0] == pytest.approx(OPENED_CAP, abs=0.01)
     assert np.all(np.diff(claims) > 0.0)
     assert claims[47] == pytest.approx(OPENED_CAP + 47 * OPENED_MORE, abs=0.5)
-    assert cautious(row(opened=SETTLED), 30.0, 900.0, SETTLED, 1.0) == 30.0
-    assert cautious(row(opened=30.0), 30.0, 300.0, SETTLED, 3.0) == pytest.approx(claims[10])
+    assert cautious(row(opened=SETTLED), 30.0, 900.0, WORKDAY, SETTLED, 1.0) == 30.0
+    assert cautious(row(opened=30.0), 30.0, 300.0, WORKDAY, SETTLED, 3.0) == pytest.approx(
+        claims[10]
+    )
 
 
 def test_small_claims_are_left_as_they_are_and_order_stays() -> None:
     core = row(opened=0.0)
     small = UNBENT * OPENED_CAP - 0.1
-    assert cautious(core, small, 900.0, SETTLED, 1.0) == small
-    claims = [cautious(core, claim, 900.0, SETTLED, 1.0) for claim in np.linspace(0.0, 15.0, 40)]
+    assert cautious(core, small, 900.0, WORKDAY, SETTLED, 1.0) == small
+    claims = [
+        cautious(core, claim, 900.0, WORKDAY, SETTLED, 1.0) for claim in np.linspace(0.0, 15.0, 40)
+    ]
     assert np.all(np.diff(claims) > 0.0)
 
 
@@ -70,3 +75,13 @@ def test_the_beginning_of_trouble_outranks_what_lasts_and_both_stay_critical() -
     assert told[0] == 80.0
     assert np.all(np.diff(told) < 0.0)
     assert told[-1] > 15.0
+
+
+def test_a_first_weekend_is_as_unknown_as_a_first_day() -> None:
+    """And a second one, or a working day of the first week, is not."""
+
+    def claim(grown: float, weekday: int) -> float:
+        return cautious(row(grown=grown), 30.0, 900.0, weekday, SETTLED, 1.0)
+
+    assert claim(1.0, SATURDAY) == claim(0.0, WORKDAY) < claim(1.0, WORKDAY)
+    assert claim(2.0, SATURDAY) == claim(2.0, WORKDAY)

@@ -35,7 +35,7 @@ def pods(values: Floats, **changes: object) -> Floats:
     return np.asarray(columns.score[WEEKS:, stayed])
 
 
-@pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 2), (2, 6), (4, 1)])
+@pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 2), (2, 5), (4, 1)])
 def test_a_share_that_follows_the_number_of_replicas_is_no_trouble(before: int, after: int) -> None:
     values = workload(before=before, after=after)
     assert np.nanmax(pods(values)) < FOUND

@@ -23,6 +23,7 @@ FIRST_CAP = 0.5  # -ln p a series may claim at first ...
 EARLY_CAP = 0.4  # ... and for every bucket it has seen
 GROWN_DAYS = (2.0, 8.0, 15.0)  # days lived through after which surprise is learnt anew
 YOUNG_CAP = (-1.2, 0.4, 2.9)  # -ln p it may claim before these ages, beyond once a week among 60
+WEEKEND = (2, 3)  # as ``weekday_of`` counts; a first one is as unknown as a first day
 WEEK_OF_SIXTY_S = 60.0 * 7.0 * 86400.0
 SHORTEST_SPAN_S = 900.0  # ... of buckets this long: shorter ones know no more of weekends
 UNBENT = 0.7  # share of a cap up to which nothing is bent
@@ -43,17 +44,26 @@ def bent(surprise: float, cap: float) -> float:
 
 @inlined
 def cautious(
-    c: NDArray[np.float64], surprise: float, clock_span_s: float, settled: float, pace: float
+    c: NDArray[np.float64],
+    surprise: float,
+    clock_span_s: float,
+    weekday: int,
+    settled: float,
+    pace: float,
 ) -> float:
     """What a row may claim of ``surprise`` = -ln p at its age.
 
-    ``clock_span_s`` is the bucket span, 0 where days do not matter. A level that was opened anew
-    has settled after ``settled`` buckets, ``pace`` of which are a quarter of an hour.
+    ``clock_span_s`` is the bucket span, 0 where days do not matter, ``weekday`` that of the bucket.
+    A level that was opened anew has settled after ``settled`` buckets, ``pace`` of which are a
+    quarter of an hour.
     """
     if c[BOOST] < c[COUNT] and c[BOOST] < settled:
         surprise = bent(surprise, OPENED_CAP + OPENED_MORE * max(c[BOOST], 0.0) / pace)
     surprise = bent(surprise, FIRST_CAP + EARLY_CAP * c[COUNT])
     if clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS):
         week = math.log(WEEK_OF_SIXTY_S / max(clock_span_s, SHORTEST_SPAN_S))
-        surprise = bent(surprise, week + YOUNG_CAP[int(c[GROWN])])
+        grown = int(c[GROWN])
+        if grown == 1 and weekday in WEEKEND:
+            grown = 0
+        surprise = bent(surprise, week + YOUNG_CAP[grown])
     return surprise

@@ -21,6 +21,7 @@ from anomaly_operator.engine.layout import (
     BANDS,
     BOOST,
     CLASSES,
+    COUNT,
     LEVEL,
     NEWEST,
     OLD_LEFT,
@@ -73,6 +74,8 @@ STANDS_SHARE = 0.05  # ... or share of the change itself, which is more where a 
 STILL_SHARE = 0.03
 RECENT_RATE = 0.2
 REMEMBERED = 400.0  # buckets an old level is remembered for
+SAME_PLACE = 2.0  # spreads from what was foreseen within which a new pod goes on as the old one
+OPENED_SHARE = 0.1
 NO_NEWS = 1.0  # spreads that what lies between it and the present one counts as, at most
 
 
@@ -205,6 +208,28 @@ def learn_scale_change(c: NDArray[np.float64], z: float, weight: float) -> int:
     c[REF_SPREAD] *= wider
     c[SCALE_SHIFT] = SCALE_MEAN
     return NOTE_SCALE
+
+
+@inlined
+def keep_if_same(c: NDArray[np.float64], e: float, sigma: float) -> None:
+    """Take an opening of the level back where the new pod goes on as the old one did.
+
+    ``e`` is how far its first value is off what was foreseen, ``sigma`` the spread of such errors.
+    Only for what does not fill up after a start: memory may pass the old level on its way.
+    """
+    if c[BOOST] <= 0.0 and c[BOOST] < c[COUNT] and abs(e) < SAME_PLACE * sigma:
+        c[BOOST] = c[COUNT]
+        c[WIDEN] = 0.0
+
+
+@inlined
+def share_of_week(c: NDArray[np.float64], settled: float) -> float:
+    """Of a bucket, what it may teach the week's table: little while the level is open.
+
+    A warm-up after a rollout is no weekly job, and the week takes at its word what it saw once.
+    """
+    opened = c[BOOST] < c[COUNT] and c[BOOST] < settled
+    return OPENED_SHARE if opened else 1.0
 
 
 @inlined

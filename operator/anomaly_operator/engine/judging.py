@@ -31,9 +31,11 @@ from anomaly_operator.engine.changes import (
     NOTE_VARIANCE,
     between_levels,
     go_back,
+    keep_if_same,
     learn_phase,
     learn_scale_change,
     learn_shift,
+    share_of_week,
 )
 from anomaly_operator.engine.clocks import (
     LOWEST,
@@ -50,12 +52,7 @@ from anomaly_operator.engine.compiled import compiled
 from anomaly_operator.engine.evidence import impact_of, learn_evidence
 from anomaly_operator.engine.horizons import judge_bands, learn_bands
 from anomaly_operator.engine.incomplete import NOTE_FEW, claim_share, learn_usual
-from anomaly_operator.engine.lasting import (
-    forget_recent,
-    lasting_surprise,
-    recall,
-    weakest,
-)
+from anomaly_operator.engine.lasting import forget_recent, lasting_surprise, recall, weakest
 from anomaly_operator.engine.layout import (
     BANDS,
     BOOST,
@@ -96,9 +93,7 @@ from anomaly_operator.engine.pacing import longest_of, pace_of, settled_after
 from anomaly_operator.engine.place import learn_place, place_surprise, quietly, without_rhythm
 from anomaly_operator.engine.records import corrected_log_p
 from anomaly_operator.engine.rescaling import change_scale
-from anomaly_operator.engine.rhythm import (
-    learn_clock,
-)
+from anomaly_operator.engine.rhythm import learn_clock
 from anomaly_operator.engine.rules import CUT_SHORT, rule_that_applies
 from anomaly_operator.engine.scales import from_scale, learn_scale, to_scale
 from anomaly_operator.engine.scoring import CRITICAL_AT, WARNING_AT, claim_at
@@ -281,6 +276,8 @@ def advance_rows(
             floor = max(resolution, COEFFICIENT_FLOOR * abs(told))
             if logged:
                 floor /= told + c[OFFSET]
+            if not restarts:
+                keep_if_same(c, e, sigma0 * factor)
             widen = widened(c, gap, sigma0)
             edge = edge * by_clock + week_doubt
             sigma = math.sqrt(sigma0 * sigma0 * factor * factor + edge * edge + widen * widen)
@@ -331,7 +328,7 @@ def advance_rows(
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
             known_lp = lp
-            news = cautious(c, max(-lp, 0.0), clock_span_s, settled, pace)
+            news = cautious(c, max(-lp, 0.0), clock_span_s, weekday, settled, pace)
             lp = -faded(c, rested(c, news), certain)
             note = reason_of(known_lp - model_lp, -news - known_lp, lp + news)
 
@@ -451,6 +448,7 @@ def advance_rows(
                         per_slot,
                         per_week_slot,
                         weight,
+                        share_of_week(c, settled),
                     )
                     c[VISITS] += weight
                 if day_slots > 0 and week_slots > 0:

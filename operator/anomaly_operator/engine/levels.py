@@ -134,6 +134,6 @@ def learn_levels(
             if k == SLOW:
                 c[LEVEL + i] += c[SLOPE + r] * weight + step
                 if n > 100.0 and settled:
-                    c[SLOPE + r] += SLOPE_RATE * step
+                    c[SLOPE + r] += SLOPE_RATE * weight * RATE[k] * e
             else:
                 c[LEVEL + i] += step

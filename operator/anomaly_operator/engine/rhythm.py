@@ -128,11 +128,22 @@ def week_edge(week: NDArray[np.int16], slot: int, unit: float) -> float:
 
 @inlined
 def learn_week(
-    week: NDArray[np.int16], slot: int, target: float, gain: float, reach: float, unit: float
+    week: NDArray[np.int16],
+    slot: int,
+    target: float,
+    gain: float,
+    reach: float,
+    unit: float,
+    whole: bool,
 ) -> None:
-    """Move one slot of the week towards ``target``; counted in whole units, so it fits 16 bits."""
+    """Move one slot of the week towards ``target``; counted in whole units, so it fits 16 bits.
+
+    A first visit says where the slot is, but only where the bucket counts as a ``whole`` one.
+    """
     held = week_value(week, slot, unit)
     if week[slot] == UNVISITED:
+        if not whole:
+            return
         moved = target
     else:
         step = target - held
@@ -174,12 +185,14 @@ def learn_clock(
     per_slot: float,
     per_week_slot: float,
     weight: float,
+    week_share: float,
 ) -> None:
     """Teach the day's and the week's tables one bucket.
 
     ``d`` and ``w`` are its slots, ``usable`` the classes in use, ``beyond_day`` and ``weekday``
     what the week and the day of the week add now, ``e`` the forecast's error, ``factor`` the time
-    of day's share in the spread and ``visits`` the days seen.
+    of day's share in the spread, ``visits`` the days seen and ``week_share`` the part of the bucket
+    that the week is taught.
     """
     anchor = c[FIRST] if c[ERROR + RATES] == 0.0 else c[LEVEL + RATES + SLOW]
     if usable == 3:
@@ -201,7 +214,7 @@ def learn_clock(
             if usable == 3:
                 base = c[LEVEL + 2 * RATES + SLOW] + weekday
             weeks = visits / 7.0
-            week_gain = weight * max(1.0 / (weeks + 1.0), WEEKLY_GAIN_FLOOR)
+            week_gain = weight * week_share * max(1.0 / (weeks + 1.0), WEEKLY_GAIN_FLOOR)
             if c[WEEK_UNIT] == 0.0:
                 c[WEEK_UNIT] = spread / WEEK_STEPS
             learn_week(
@@ -211,5 +224,6 @@ def learn_clock(
                 week_gain / per_week_slot,
                 4.0 * reach if weeks < 2.0 else reach,
                 c[WEEK_UNIT],
+                week_share == 1.0,
             )
     learn_slot(day, d, y - anchor, gain, reach)
