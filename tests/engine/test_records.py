@@ -13,6 +13,7 @@ from anomaly_operator.engine.layout import CORE, OCTAVES, SINGLE_UP, VIEWS
 from anomaly_operator.engine.records import (
     BULK,
     LN2,
+    PLENTY,
     RECORD_MOST,
     UNIT,
     corrected_log_p,
@@ -40,6 +41,17 @@ def test_claims_that_are_twice_as_large_as_they_should_be_count_half() -> None:
     surprises = 2.0 * np.random.default_rng(0).exponential(size=300_000)
     curve = curve_of(recorded(surprises))
     assert curve[8] == pytest.approx(-4.0 * LN2, rel=0.05)
+
+
+def test_trouble_in_one_bucket_of_500_does_not_lower_what_trouble_claims() -> None:
+    """And claims that come less often than they say are still believed the more."""
+    rng = np.random.default_rng(1)
+    ordinary = rng.exponential(size=200_000)
+    trouble = 6.0 + rng.exponential(10.0, size=400)
+    calm, mixed = curve_of(recorded(ordinary)), curve_of(recorded(np.append(ordinary, trouble)))
+    assert mixed[BULK] == pytest.approx(calm[PLENTY] - (BULK - PLENTY) * LN2, abs=0.8)
+    careful = curve_of(recorded(0.8 * ordinary))
+    assert careful[BULK] < -BULK * LN2 - 1.0
 
 
 @settings(deadline=None)

@@ -4,7 +4,8 @@ Every view (single bucket above and below, what lasts above and below) counts in
 often a surprise m = -ln p was claimed. If claims were exact, m >= j ln 2 would happen in 2^-j of
 all buckets; what happens instead replaces the claim. Only the bulk may say so: beyond BULK octaves
 buckets are rare enough to be mostly trouble, and trouble must not teach that it is ordinary, so
-from there on a row's own tail has the word and the curve goes on as steeply as it claims.
+from there on a row's own tail has the word and the curve goes on as steeply as it claims. From
+PLENTY octaves on trouble has a part already: rarer than claimed is believed, more frequent is not.
 
 Counts are whole numbers of 1/UNIT bucket: sums do not depend on the order in which rows come.
 """
@@ -21,6 +22,7 @@ from anomaly_operator.engine.layout import OCTAVES, VIEW_RUN
 
 LN2 = math.log(2.0)
 BULK = 12  # octaves that ordinary buckets decide
+PLENTY = 9  # octaves from which they may only sharpen a claim: the rest is often trouble
 UNIT = 1024.0  # parts of a bucket a count is in
 PRIOR_BUCKETS = 2000.0  # exact ones the record starts from
 RECORD_MOST = 1 << 42  # parts of buckets (4e9 buckets) after which a record is halved
@@ -72,12 +74,16 @@ def corrected_log_p(surprise: float, curve: NDArray[np.float64]) -> float:
 
 
 def curve_of(record: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(BULK + 1,) ln P(surprise >= octave edge) from a view's record (OCTAVES,)."""
+    """(BULK + 1,) ln P(surprise >= octave edge) from a view's record (OCTAVES,).
+
+    Where one bucket in 500 and more is trouble, octaves beyond PLENTY are full of it.
+    """
     above = np.cumsum(record[::-1])[::-1][: BULK + 1] / UNIT
     ideal = 0.5 ** np.arange(BULK + 1)
-    curve: NDArray[np.float64] = np.log(
-        (above + PRIOR_BUCKETS * ideal) / (above[0] + PRIOR_BUCKETS)
-    )
+    share = (above + PRIOR_BUCKETS * ideal) / (above[0] + PRIOR_BUCKETS)
+    fair = share[PLENTY] * ideal / ideal[PLENTY]
+    share[PLENTY:] = np.minimum(share[PLENTY:], fair[PLENTY:])
+    curve: NDArray[np.float64] = np.log(share)
     return curve
 
 
