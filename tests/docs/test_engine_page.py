@@ -75,6 +75,7 @@ def cases() -> dict[str, str]:
         "same": f"reference by at least {single.SAME:g} of the error",
         "opened": f"may claim {caution.OPENED_CAP:g} + {caution.OPENED_MORE:g} k",
         "told in full": f"the first {COUNTED[int(anomalies.TOLD)]} buckets of an event",
+        "follows": f"as {anomalies.REST_FROM:g} + {anomalies.FOLLOWS:g} (m - {anomalies.REST_FROM:g})",
         "pace": f"g = {pacing.NORMAL_SPAN_S:g} s / span within 1/2..{pacing.MOST_PACE:g}",
         "windows": "windows of "
         + " and ".join(", ".join(f"{w:d}" for w in lasting.WINDOW).rsplit(", ", 1)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomaly_operator.engine.anomalies import TOLD, faded, rested
+from anomaly_operator.engine.anomalies import FOLLOWS, TOLD, faded, learn_rest, rested
 from anomaly_operator.engine.caution import OPENED_CAP, OPENED_MORE, UNBENT, cautious
 from anomaly_operator.engine.layout import (
     BOOST,
@@ -15,6 +15,7 @@ from anomaly_operator.engine.layout import (
     LAST_PEAK,
     LASTING_UP,
     RUN,
+    RUN_NEWS,
     VIEW_RUN,
 )
 
@@ -23,11 +24,14 @@ SETTLED = 48.0  # buckets
 WORKDAY, SATURDAY = 4, 2  # as weekdays.weekday_of counts
 
 
+COLUMNS = {"run": RUN, "peak": LAST_PEAK, "grown": GROWN, "opened": BOOST, "claimed": RUN_NEWS}
+
+
 def row(**columns: float) -> np.ndarray:
     core = np.zeros(CORE)
     core[COUNT], core[BOOST], core[GROWN] = OLD, OLD, 3.0
     for name, value in columns.items():
-        core[{"run": RUN, "peak": LAST_PEAK, "grown": GROWN, "opened": BOOST}[name]] = value
+        core[COLUMNS[name]] = value
     return core
 
 
@@ -61,6 +65,28 @@ def test_an_event_is_told_in_full_while_it_is_new(run: float, *, in_full: bool) 
     told = rested(row(run=run, peak=16.0), 12.0)
     assert (told == 12.0) is in_full
     assert told > 4.0
+
+
+def test_an_event_is_at_its_loudest_once() -> None:
+    """What follows is told in full where it is no less than all before it, else a little less."""
+    core = row(run=2.0, peak=16.0, claimed=12.0)
+    assert rested(core, 12.0) == 12.0
+    assert rested(core, 30.0) == 30.0
+    less = [rested(core, claim) for claim in np.linspace(4.0, 11.9, 30)]
+    assert np.all(np.diff(less) > 0.0)
+    assert less[0] == 4.0
+    assert less[-1] == pytest.approx(4.0 + FOLLOWS * 7.9)
+
+
+def test_the_loudest_of_an_event_is_forgotten_when_it_is_over() -> None:
+    core = row(run=3.0)
+    for claim in (9.0, 14.0, 11.0):
+        learn_rest(core, claim)
+    assert core[RUN_NEWS] == 14.0
+    core[RUN] = 0.0
+    learn_rest(core, 1.0)
+    assert core[RUN_NEWS] == 0.0
+    assert core[LAST_PEAK] > 13.0
 
 
 def test_the_beginning_of_trouble_outranks_what_lasts_and_both_stay_critical() -> None:

@@ -31,6 +31,7 @@ from anomaly_operator.engine.layout import (
     LONG_EVENTS,
     LONG_SIZE,
     RUN,
+    RUN_NEWS,
     RUN_PEAK,
     RUN_QUIET,
     SHORT_EVENTS,
@@ -48,6 +49,7 @@ PRIOR_EVENTS = 2.0
 MEMORY = 8000.0  # buckets after which an event counts 1/e
 REST_FROM = 4.0  # -ln p that is worth the same at any time
 REST_SHARE = 0.3
+FOLLOWS = 0.7  # the same, in the first buckets of an event that has already claimed more
 FEW = 1.5  # events a series may have had for which ...
 AS_LOUD = 0.92  # ... another this share as loud as the last is told in full
 LOUDER = 0.3  # -ln p beyond it that is news while its event goes on ...
@@ -103,24 +105,33 @@ def learn_event(c: NDArray[np.float64], z: float, weight: float) -> None:
 
 @inlined
 def rested(c: NDArray[np.float64], surprise: float) -> float:
-    """What a surprise is worth shortly after a larger one: its excess over REST_FROM shrinks."""
+    """What a surprise is worth shortly after a larger one: its excess over REST_FROM shrinks.
+
+    While an event is new that is a little, and only of what is less than the event has claimed
+    already: it is at its loudest once.
+    """
     alarm = c[LAST_PEAK]
+    share = REST_SHARE
     often = c[SHORT_EVENTS] + c[LONG_EVENTS] >= FEW
-    if often or c[RUN] > TOLD:
+    if 0.0 < c[RUN] <= TOLD:
+        alarm = c[RUN_NEWS]
+        share = FOLLOWS
+    elif often or c[RUN] > TOLD:
         alarm += LOUDER
         if c[LAST_PEAK] > ALARMED:
             alarm += MUCH_LOUDER * (c[LAST_PEAK] - REST_FROM)
     elif c[RUN] == 0.0:
         alarm *= AS_LOUD
-    if surprise <= REST_FROM or surprise >= alarm or 0.0 < c[RUN] <= TOLD:
+    if surprise <= REST_FROM or surprise >= alarm:
         return surprise
-    return REST_FROM + REST_SHARE * (surprise - REST_FROM)
+    return REST_FROM + share * (surprise - REST_FROM)
 
 
 @inlined
 def learn_rest(c: NDArray[np.float64], surprise: float) -> None:
-    """Remember the largest recent surprise, less with every bucket."""
+    """Remember the largest recent surprise, less with every bucket, and that of the event."""
     c[LAST_PEAK] = max(REST_KEPT * c[LAST_PEAK], surprise)
+    c[RUN_NEWS] = max(c[RUN_NEWS], surprise) if c[RUN] > 0.0 else 0.0
 
 
 @inlined

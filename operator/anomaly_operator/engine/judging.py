@@ -419,8 +419,8 @@ def advance_rows(
                 )
                 if weight > 0.5:
                     recall(c, min(max(ref, -1e6), 1e6))
-                learn_rest(c, news)
                 learn_event(c, max(worst, multi_z) if worst > 0.0 else worst, weight)
+                learn_rest(c, news)
                 learn_place(c, records[PLACED], steady, told, placed, stage, weight)
                 learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:

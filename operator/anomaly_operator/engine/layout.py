@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATE_VERSION = 5  # raise whenever the meaning of any array changes
+STATE_VERSION = 6  # raise whenever the meaning of any array changes
 
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
@@ -115,7 +115,8 @@ CLOCK_AGAINST = 172  # nats by which what stood out came by the clock the row kn
 PLACE = 173  # where the values without their rhythm have been all the row's life
 PLACE_SIZE = 174  # and how far from there they are on average, metric's unit
 USUAL = 175  # samples that a bucket of the row usually has
-CORE = 176
+RUN_NEWS = 176  # largest -ln p in the run of loud buckets under way
+CORE = 177
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
