@@ -34,6 +34,7 @@ from anomaly_operator.engine import (
     sharing,
     single,
     spreads,
+    tails,
 )
 
 PAGE = re.sub(
@@ -75,7 +76,7 @@ def cases() -> dict[str, str]:
         "same": f"reference by at least {single.SAME:g} of the error",
         "opened": f"may claim {caution.OPENED_CAP:g} + {caution.OPENED_MORE:g} k",
         "told in full": f"the first {COUNTED[int(anomalies.TOLD)]} buckets of an event",
-        "follows": f"as {anomalies.REST_FROM:g} + {anomalies.FOLLOWS:g} (m - {anomalies.REST_FROM:g})",
+        "follows": f"as {anomalies.REST_FROM:g} + {anomalies.FOLLOWS:g} (m - ",
         "pace": f"g = {pacing.NORMAL_SPAN_S:g} s / span within 1/2..{pacing.MOST_PACE:g}",
         "windows": "windows of "
         + " and ".join(", ".join(f"{w:d}" for w in lasting.WINDOW).rsplit(", ", 1)),
@@ -83,6 +84,7 @@ def cases() -> dict[str, str]:
         "frozen": f"1/(1 + (k/{judging.ODD_RUN:g}g)^2)",
         "settled": f"half a day ({pacing.SETTLED_LEAST:g}..{pacing.SETTLED_MOST:g} buckets)",
         "faded": f"divided by 1 + (k/{records.ODD_RUN:g})^2 at the k-th odd bucket",
+        "events kept": f"{'a half' if tails.EVENTS_KEPT == 0.5 else 'a share'} of its past events",
         "surely": f"the claim of {'a decade' if anomalies.SURELY == 1.0 else 'some'} beyond the",
         "slot's own spread": f"(gain 1/(visits + {rhythm.PRIOR_VISITS:g}) down to"
         f" {rhythm.SPREAD_GAIN:g}), a fifth off",

@@ -66,6 +66,17 @@ def test_a_nightly_job_is_rhythm_after_a_few_nights() -> None:
     assert columns.typical[24 + 12 * DAY, 0] > 300.0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_daily_job_that_comes_at_any_minute_stays_familiar(seed: int) -> None:
+    """No slot of the day knows it; its row's events do, on the day the week becomes known too."""
+    values = noise(22 * DAY, seed=seed, share=0.02)[:, 0]
+    at = np.arange(22) * DAY + 48 + np.random.default_rng(seed).integers(-6, 7, 22)
+    values[at] = 400.0
+    _, columns, _ = run(values)
+    assert columns.score[at[3:], 0].max() < MINOR
+    assert columns.score[at[2], 0] >= MAJOR
+
+
 def test_a_weekly_peak_is_rhythm_after_a_few_weeks() -> None:
     values = noise(8 * 7 * DAY)[:, 0]
     values[24 :: 7 * DAY] *= 4.0

@@ -9,13 +9,22 @@ from hypothesis.strategies import floats
 from scipy import special, stats
 
 from anomaly_operator.engine.layout import CORE, TAIL_UP, TAIL_UP_N
-from anomaly_operator.engine.tails import learn_tail, log_sf, normal_score
+from anomaly_operator.engine.tails import claimed_score, learn_tail, log_sf, normal_score
 
 
 @settings(deadline=None)
 @given(z=floats(-8.0, 1e6))
 def test_log_survival_is_scipys_however_far_out(z: float) -> None:
     assert log_sf(z) == pytest.approx(float(special.log_ndtr(-z)), rel=2e-6, abs=1e-12)
+
+
+@settings(deadline=None)
+@given(claim=floats(4.0, 1e6))
+def test_a_claim_is_as_rare_as_its_normal_score(claim: float) -> None:
+    assert -log_sf(claimed_score(claim)) == pytest.approx(claim, rel=0.06)
+    assert claimed_score(-np.log(0.5 * special.erfc(4.0 / np.sqrt(2.0)))) == pytest.approx(
+        4.0, abs=0.05
+    )
 
 
 @settings(deadline=None)

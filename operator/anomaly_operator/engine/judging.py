@@ -109,6 +109,7 @@ from anomaly_operator.engine.spreads import (
 from anomaly_operator.engine.starting import start_row
 from anomaly_operator.engine.tails import (
     LN2,
+    claimed_score,
     forget_tails,
     learn_tail,
     log_sf,
@@ -324,7 +325,8 @@ def advance_rows(
             lp = min(lp + VIEW_COST + double, 0.0) * share
             model_lp = lp
             run = c[RUN]
-            known = familiar_p(c, max(worst, multi_z) if worst > 0.0 else 0.0)
+            loudest = max(worst, multi_z, claimed_score(surprised)) if worst > 0.0 else worst
+            known = familiar_p(c, loudest)
             if known > 0.0:
                 lp = math.log(math.exp(lp) + known)
             known_lp = lp
@@ -419,7 +421,7 @@ def advance_rows(
                 )
                 if weight > 0.5:
                     recall(c, min(max(ref, -1e6), 1e6))
-                learn_event(c, max(worst, multi_z) if worst > 0.0 else worst, weight)
+                learn_event(c, loudest, weight)
                 learn_rest(c, news)
                 learn_place(c, records[PLACED], steady, told, placed, stage, weight)
                 learn_bands(c, z, ref, scores, calm)

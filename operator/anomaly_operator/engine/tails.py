@@ -31,6 +31,8 @@ from anomaly_operator.engine.layout import (
 )
 
 LN2 = math.log(2.0)
+HALF_LN_2PI = 0.5 * math.log(2.0 * math.pi)
+LEAST_CLAIM = 4.0  # -ln p below which no bucket is loud anyway
 LIGHTEST = 1e-3  # 1/degrees of freedom treated as normal
 HEAVIEST = 0.5  # two degrees of freedom: variance no longer exists
 EXCEED = 1.6448536269514722  # normal score one residual in twenty of a side exceeds
@@ -38,7 +40,8 @@ EXCEED_SURPRISE = 2.302585092994046  # -ln(2 sf(EXCEED)): one in ten given the s
 EXCESS_CAP = 3.0  # a single value, however large, moves the tail by this much
 ODD = 5.0  # excess from which a value is rather an anomaly than the tail
 EXCESS_MEAN = 1.0 - math.exp(-EXCESS_CAP)  # of a capped standard exponential
-KEPT = 0.2  # of what is known of exceedances, when a row's model has grown
+KEPT = 0.2  # of what is known of exceedances, when a row's model has grown ...
+EVENTS_KEPT = 0.5  # ... and of its events: a job at no fixed minute stays one
 
 
 @inlined
@@ -50,7 +53,18 @@ def log_sf(z: float) -> float:
     series = 1.0 - inverse * (
         1.0 - 3.0 * inverse * (1.0 - 5.0 * inverse * (1.0 - 7.0 * inverse * (1.0 - 9.0 * inverse)))
     )
-    return -0.5 * z * z - math.log(z) - 0.9189385332046727 + math.log(series)
+    return -0.5 * z * z - math.log(z) - HALF_LN_2PI + math.log(series)
+
+
+@inlined
+def claimed_score(surprise: float) -> float:
+    """The z with -ln P(Z > z) = ``surprise``, to 1 % from where that is 4; 0 below."""
+    if surprise < LEAST_CLAIM:
+        return 0.0
+    z = math.sqrt(2.0 * surprise)
+    for _ in range(2):  # of the leading terms of log_sf
+        z = math.sqrt(2.0 * (surprise - HALF_LN_2PI - math.log(z)))
+    return z
 
 
 @inlined
@@ -103,9 +117,12 @@ def learn_tail(c: NDArray[np.float64], tail: int, counter: int, z: float, weight
 def forget_tails(c: NDArray[np.float64]) -> None:
     """Keep a fifth of what is known of exceedances, because the model has just become better.
 
-    What surprised before the day or the week was known says little of what will surprise now.
+    What surprised before the day or the week was known says little of what will surprise now. Of
+    events a half is kept: some are rhythm from now on, others go on to come at any minute.
     """
-    for i in (TAIL_UP_N, TAIL_LOW_N, SHORT_EVENTS, SHORT_SIZE, LONG_EVENTS, LONG_SIZE):
+    for i in (TAIL_UP_N, TAIL_LOW_N):
         c[i] *= KEPT
+    for i in (SHORT_EVENTS, SHORT_SIZE, LONG_EVENTS, LONG_SIZE):
+        c[i] *= EVENTS_KEPT
     for b in range(BANDS):
         c[BAND_TAIL_N + b] *= KEPT
