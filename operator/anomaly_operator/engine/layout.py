@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STATE_VERSION = 5  # raise whenever the meaning of any array changes
+STATE_VERSION = 6  # raise whenever the meaning of any array changes
 
 DAY_S = 86400.0
 WEEK_S = 7 * DAY_S
@@ -30,7 +30,7 @@ WEEKDAYS = 7
 WINDOWS = 3  # of sustained evidence, each on two sides
 RECALLED = 8  # distances kept: the longest window
 VIEWS = 5  # what keeps a record of its surprises:
-SINGLE_UP, SINGLE_LOW, LASTING_UP, LASTING_LOW, PLACED = range(VIEWS)
+SINGLE_UP, SINGLE_LOW, LASTING_UP, LASTING_LOW, GATHERED = range(VIEWS)
 
 COUNT = 0  # buckets learnt, by weight
 SEEN = 1  # bucket index of the newest value; -1 before the first
@@ -115,7 +115,9 @@ CLOCK_AGAINST = 172  # nats by which what stood out came by the clock the row kn
 PLACE = 173  # where the values without their rhythm have been all the row's life
 PLACE_SIZE = 174  # and how far from there they are on average, metric's unit
 USUAL = 175  # samples that a bucket of the row usually has
-CORE = 176
+GATHERED_FEW = 176  # mean square of how odd the last few buckets were to all views
+GATHERED_MANY = 177  # and the last many
+CORE = 178
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:
