@@ -16,6 +16,7 @@ from anomaly_operator.engine import (
     clocks,
     detecting,
     extremes,
+    gathering,
     horizons,
     judging,
     lasting,
@@ -96,7 +97,7 @@ def cases() -> dict[str, str]:
         "place's size": f"counting as at most {COUNTED[int(place.SIZE_CLIP)]} m, m as at least"
         f" {place.LEAST_SIZE:g} of the row's spread",
         "place's claim": f"s = {single.BEND:g} ln(1 + |v - P|/({single.BEND:g} m))",
-        "chosen": f"the place's claim less {place.CHOSEN:g} is bent below q",
+        "gathered": f"g = max(o, sqrt(Q_{1 / gathering.FEW:g}), sqrt(Q_{1 / gathering.MANY:g}))",
         "quiet": f"from which records are kept ({recording.RECORD_SCORE:g})",
         "parts": f"whole 1/{records.UNIT:g} buckets",
         "odd run": f"1/(1 + (k/{records.ODD_RUN:g})^2)",

@@ -18,6 +18,7 @@ from anomaly_operator.engine.layout import (
     RUN_NEWS,
     VIEW_RUN,
 )
+from anomaly_operator.engine.scoring import MAJOR_AT, claim_at
 
 OLD = 5000.0
 SETTLED = 48.0  # buckets
@@ -54,6 +55,17 @@ def test_small_claims_are_left_as_they_are_and_order_stays() -> None:
         cautious(core, claim, 900.0, WORKDAY, SETTLED, 1.0) for claim in np.linspace(0.0, 15.0, 40)
     ]
     assert np.all(np.diff(claims) > 0.0)
+
+
+@pytest.mark.parametrize("span_s", [300.0, 600.0, 900.0, 3600.0])
+def test_before_the_second_day_nothing_is_major_and_before_the_eighth_a_disaster_is(
+    span_s: float,
+) -> None:
+    """The score of 50 asks the more of a bucket the shorter it is, and so the cap gives more."""
+    major = claim_at(MAJOR_AT, span_s)
+    assert cautious(row(grown=0.0), 100.0, span_s, SETTLED, 1.0) < major
+    assert cautious(row(grown=1.0), 100.0, span_s, SETTLED, 1.0) > major
+    assert cautious(row(grown=1.0), 12.0, span_s, SETTLED, 1.0) < major
 
 
 @pytest.mark.parametrize(

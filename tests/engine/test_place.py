@@ -1,11 +1,9 @@
-"""Where a series has been all its life orders the buckets that nobody is told of, and no others."""
+"""Where a series has been all its life is one of the views that order what nobody is told of."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis.strategies import floats
 
 from anomaly_operator.engine.contract import Side
 from anomaly_operator.engine.layout import (
@@ -13,7 +11,6 @@ from anomaly_operator.engine.layout import (
     CORE,
     COUNT,
     LOGGED,
-    OCTAVES,
     OFFSET,
     PLACE,
     PLACE_SIZE,
@@ -24,12 +21,10 @@ from anomaly_operator.engine.place import (
     SPEAKS,
     learn_place,
     place_surprise,
-    quietly,
     without_rhythm,
 )
 from tests.engine.building import DAY, Floats, analysis, days, noise, run
 
-QUIET = 6.35  # -ln p at which a bucket of a quarter of an hour is recorded
 SETTLED = 48.0  # buckets
 
 
@@ -59,7 +54,7 @@ def test_an_accepted_level_outranks_the_old_one_and_is_told_to_nobody(share: flo
     """It is accepted after hours; what follows is the odder for being there, but no record."""
     before, after = humps(share=share)
     accepted = after[DAY:]
-    assert np.median(accepted) > np.quantile(before, 0.98)
+    assert np.median(accepted) > np.quantile(before, 0.95)
     assert np.median(accepted) < 3.0
     assert np.quantile(accepted, 0.98) < 25.0
 
@@ -110,27 +105,13 @@ def test_the_clock_is_taken_off_on_either_scale() -> None:
     assert value == pytest.approx(110.0 * np.exp(-0.125) - 10.0)
 
 
-@settings(deadline=None)  # compiled at the first call
-@given(
-    claim=floats(0.0, 100.0), more=floats(1e-3, 10.0), placed=floats(0.0, 1e3), far=floats(1e-2, 10)
-)
-def test_the_place_orders_what_is_quiet_and_nothing_else(
-    claim: float, more: float, placed: float, far: float
-) -> None:
-    told = quietly(claim, placed, QUIET)
-    assert told == claim if claim >= QUIET else told < QUIET
-    assert quietly(claim + more, placed, QUIET) >= told
-    assert quietly(0.0, placed + 1.0 + far, QUIET) > quietly(0.0, placed + 1.0, QUIET)
-
-
 def test_a_place_moves_by_its_mean_distance_at_most() -> None:
     """A day at ten times the level hardly moves it; thousands of buckets at another one do."""
-    core, record = row(), np.zeros(OCTAVES, np.int64)
+    core = row()
     for _ in range(DAY):
-        learn_place(core, record, 1000.0, 1000.0, 5.0, 3, 1.0)
+        learn_place(core, 1000.0, 1000.0, 1.0)
     assert core[PLACE] == pytest.approx(100.0, abs=0.5)
     assert core[PLACE_SIZE] < 5.0
-    assert record.sum() == DAY * 1024  # every bucket counts in full, of a run too
     for _ in range(20_000):
-        learn_place(core, record, 120.0, 120.0, 0.0, 3, 1.0)
+        learn_place(core, 120.0, 120.0, 1.0)
     assert core[PLACE] == pytest.approx(120.0, abs=2.0)

@@ -24,8 +24,9 @@ EARLY_CAP = 0.4  # ... and for every bucket it has seen
 GROWN_DAYS = (2.0, 8.0, 15.0)  # days lived through after which surprise is learnt anew
 YOUNG_CAP = (-1.2, 0.4, 2.9)  # -ln p it may claim before these ages, beyond once a week among 60
 WEEKEND = (2, 3)  # as ``weekday_of`` counts; a first one is as unknown as a first day
+WEEKEND_CAP = -0.2  # ... and on a first weekend, which is news to it and no trouble
 WEEK_OF_SIXTY_S = 60.0 * 7.0 * 86400.0
-SHORTEST_SPAN_S = 900.0  # ... of buckets this long: shorter ones know no more of weekends
+SHORTEST_SPAN_S = 360.0  # ... of buckets this long: shorter ones know no more of weekends
 UNBENT = 0.7  # share of a cap up to which nothing is bent
 OPENED_CAP = 6.0  # -ln p that may be claimed just after a level was opened ...
 OPENED_MORE = 0.2  # ... and more for every quarter of an hour since
@@ -62,8 +63,8 @@ def cautious(
     surprise = bent(surprise, FIRST_CAP + EARLY_CAP * c[COUNT])
     if clock_span_s > 0.0 and c[GROWN] < len(GROWN_DAYS):
         week = math.log(WEEK_OF_SIXTY_S / max(clock_span_s, SHORTEST_SPAN_S))
-        grown = int(c[GROWN])
-        if grown == 1 and weekday in WEEKEND:
-            grown = 0
-        surprise = bent(surprise, week + YOUNG_CAP[grown])
+        more = YOUNG_CAP[int(c[GROWN])]
+        if c[GROWN] == 1.0 and weekday in WEEKEND:
+            more = WEEKEND_CAP
+        surprise = bent(surprise, week + more)
     return surprise

@@ -22,6 +22,8 @@ from anomaly_operator.engine.layout import (
     BOOST,
     CLASSES,
     COUNT,
+    GATHERED_FEW,
+    GATHERED_MANY,
     LEVEL,
     NEWEST,
     OLD_LEFT,
@@ -267,4 +269,6 @@ def reopen(c: NDArray[np.float64], widen: float) -> None:
     c[BOOST] = np.minimum(c[BOOST], 0.0)
     c[WIDEN] = np.maximum(c[WIDEN], widen)
     c[NEWEST : NEWEST + RECALLED] = 0.0
+    c[GATHERED_FEW] = 0.0
+    c[GATHERED_MANY] = 0.0
     c[SHIFT] = 0.0

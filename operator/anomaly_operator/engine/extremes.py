@@ -11,6 +11,10 @@ approximation. One event must not teach that its like are ordinary, least of all
 largest excess is kept aside and counts once, when the event is over, and as at most EXCESS_CLIP
 means. Before a row has seen a day, what surprises it says little of its tails.
 
+A handful of excesses cannot tell a normal's tail from an exponential one, the row's bulk can: where
+it is a normal's (Student's 1/degrees of freedom, ``tails.py``), the shape may be as negative as a
+normal's is, and six spreads are as rare as they are there; elsewhere it may not.
+
 A tail is five numbers in ``core``; ``edge``, ``excess``, ``square``, ``pending`` and
 ``pending_n`` are their columns.
 
@@ -36,9 +40,12 @@ EDGE_SURPRISE = -math.log(SHARE)
 EXPONENTIAL = 2.0  # mean square of an exponential, in squares of its mean
 EXCESS_CLIP = 5.0  # mean excesses one bucket may count as
 PRIOR_EXCESSES = 20.0  # of the law assumed at first
+EVENT_RATE = 1.0 / 74.0  # one excess among those of a month of quarter hours: an event's, at most
 MEMORY = 4000.0  # buckets the excesses are averaged over
 EDGE_STEP = 0.08  # of the mean excess, for an edge that is long learnt
-LIGHTEST_SHAPE = -0.05  # a little lighter than exponential, as a normal is there
+LIGHTEST_SHAPE = -0.05  # a little lighter than exponential, whatever the bulk is
+NORMAL_SHAPE = -0.2  # a normal's beyond the edge, of bent sizes: the lightest where the bulk is one
+NORMAL_UNTIL = 0.05  # 1/degrees of freedom from which it is none
 HEAVIEST_SHAPE = 0.45
 STRAIGHT_FROM = 4.0  # mean excesses from which a light tail goes on as an exponential
 NEARLY_EXPONENTIAL = 0.01
@@ -46,10 +53,17 @@ YOUNG_SHARE = np.array([0.1, 0.5, 1.0, 1.0])  # of what an excess teaches before
 
 
 @inlined
-def excess_surprise(excess: float, square: float) -> float:
-    """-ln P(excess this large | beyond the edge), ``excess`` in means."""
+def lightest_shape(tail: float) -> float:
+    """Least shape of a row whose bulk is Student's, ``tail`` being 1/degrees of freedom."""
+    normal = max(1.0 - tail / NORMAL_UNTIL, 0.0)
+    return LIGHTEST_SHAPE + (NORMAL_SHAPE - LIGHTEST_SHAPE) * normal
+
+
+@inlined
+def excess_surprise(excess: float, square: float, lightest: float) -> float:
+    """-ln P(excess this large | beyond the edge), in means; the shape is ``lightest`` or more."""
     shape = 0.5 * (1.0 - 1.0 / max(square - 1.0, 0.1))
-    shape = min(max(shape, LIGHTEST_SHAPE), HEAVIEST_SHAPE)
+    shape = min(max(shape, lightest), HEAVIEST_SHAPE)
     if abs(shape) < NEARLY_EXPONENTIAL:
         return excess
     if shape > 0.0 or excess < STRAIGHT_FROM:
@@ -60,12 +74,15 @@ def excess_surprise(excess: float, square: float) -> float:
 
 @inlined
 def tail_surprise(
-    c: NDArray[np.float64], size: float, edge: int, excess: int, square: int
+    c: NDArray[np.float64], size: float, edge: int, excess: int, square: int, lightest: float
 ) -> float:
-    """-ln p of a distance ``size`` >= 0; below the edge proportional to it."""
+    """-ln p of a distance ``size`` >= 0; below the edge proportional to it.
+
+    ``lightest`` is the least shape the row's bulk allows.
+    """
     if size <= c[edge]:
         return float(EDGE_SURPRISE * size / c[edge])
-    return float(EDGE_SURPRISE + excess_surprise((size - c[edge]) / c[excess], c[square]))
+    return float(EDGE_SURPRISE + excess_surprise((size - c[edge]) / c[excess], c[square], lightest))
 
 
 @inlined

@@ -50,6 +50,7 @@ from anomaly_operator.engine.clocks import (
 )
 from anomaly_operator.engine.compiled import compiled
 from anomaly_operator.engine.evidence import impact_of, learn_evidence
+from anomaly_operator.engine.gathering import gathered, learn_gathered, quietly
 from anomaly_operator.engine.horizons import judge_bands, learn_bands
 from anomaly_operator.engine.incomplete import NOTE_FEW, claim_share, learn_usual
 from anomaly_operator.engine.lasting import forget_recent, lasting_surprise, recall, weakest
@@ -59,6 +60,7 @@ from anomaly_operator.engine.layout import (
     CLASSES,
     COUNT,
     DAY_S,
+    GATHERED,
     GROWN,
     LASTING_LOW,
     LASTING_UP,
@@ -68,7 +70,6 @@ from anomaly_operator.engine.layout import (
     OLD_LEFT,
     OLD_SHIFT,
     PHASE,
-    PLACED,
     RECENT,
     REF_SPREAD,
     RHYTHM,
@@ -90,7 +91,7 @@ from anomaly_operator.engine.layout import (
 )
 from anomaly_operator.engine.levels import forecast, learn_levels
 from anomaly_operator.engine.pacing import longest_of, pace_of, settled_after
-from anomaly_operator.engine.place import learn_place, place_surprise, quietly, without_rhythm
+from anomaly_operator.engine.place import learn_place, place_surprise, without_rhythm
 from anomaly_operator.engine.records import corrected_log_p
 from anomaly_operator.engine.rescaling import change_scale
 from anomaly_operator.engine.rhythm import learn_clock
@@ -354,8 +355,9 @@ def advance_rows(
             surprise[t, s] = -lp
             steady = without_rhythm(c, y, bases, answer, usable)
             placed = place_surprise(c, steady, told, side, settled)
-            place_lp = corrected_log_p(placed, curves[PLACED]) * share
-            log_p[t, s] = -quietly(-lp, -place_lp, quiet)
+            oddness = 0.5 * (placed * share - model_lp)
+            lately = gathered(c, oddness)
+            log_p[t, s] = -quietly(-lp, -corrected_log_p(lately, curves[GATHERED]), quiet)
             impact[t, s] = impact_of(min(ls, -1e-3), min(lm, -1e-3))
             single[t, s] = ls
             multi[t, s] = lm
@@ -423,7 +425,8 @@ def advance_rows(
                     recall(c, min(max(ref, -1e6), 1e6))
                 learn_event(c, loudest, weight)
                 learn_rest(c, news)
-                learn_place(c, records[PLACED], steady, told, placed, stage, weight)
+                learn_place(c, steady, told, weight)
+                learn_gathered(c, records[GATHERED], oddness, lately, stage, weight)
                 learn_bands(c, z, ref, scores, calm)
                 if day_slots > 0:
                     missed = e

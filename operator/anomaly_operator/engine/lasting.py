@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
-from anomaly_operator.engine.extremes import EXPONENTIAL, learn_tail_of, tail_surprise
+from anomaly_operator.engine.extremes import (
+    EXPONENTIAL,
+    LIGHTEST_SHAPE,
+    learn_tail_of,
+    tail_surprise,
+)
 from anomaly_operator.engine.layout import (
     BOOST,
     COUNT,
@@ -105,7 +110,7 @@ def lasting_surprise(
     worst = 0.0
     for i in range(first, first + WINDOWS):
         surprise = tail_surprise(
-            c, sizes[i], LASTING_EDGE + i, LASTING_EXCESS + i, LASTING_SQUARE + i
+            c, sizes[i], LASTING_EDGE + i, LASTING_EXCESS + i, LASTING_SQUARE + i, LIGHTEST_SHAPE
         )
         worst = max(worst, surprise)
     return worst

@@ -30,7 +30,7 @@ WEEKDAYS = 7
 WINDOWS = 3  # of sustained evidence, each on two sides
 RECALLED = 8  # distances kept: the longest window
 VIEWS = 5  # what keeps a record of its surprises:
-SINGLE_UP, SINGLE_LOW, LASTING_UP, LASTING_LOW, PLACED = range(VIEWS)
+SINGLE_UP, SINGLE_LOW, LASTING_UP, LASTING_LOW, GATHERED = range(VIEWS)
 
 COUNT = 0  # buckets learnt, by weight
 SEEN = 1  # bucket index of the newest value; -1 before the first
@@ -116,7 +116,9 @@ PLACE = 173  # where the values without their rhythm have been all the row's lif
 PLACE_SIZE = 174  # and how far from there they are on average, metric's unit
 USUAL = 175  # samples that a bucket of the row usually has
 RUN_NEWS = 176  # largest -ln p in the run of loud buckets under way
-CORE = 177
+GATHERED_FEW = 177  # mean square of how odd the last few buckets were to all views
+GATHERED_MANY = 178  # and the last many
+CORE = 179
 
 
 def slots_of(period_s: float, span_s: float, most: int) -> int:

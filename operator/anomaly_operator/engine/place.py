@@ -1,23 +1,18 @@
-"""Where a series has been all its life: what orders the buckets that nobody is told of.
+"""Where a series has been all its life: one of the views that order what nobody is told of.
 
 A level that has changed is accepted within hours, and what happens on it is judged from there. That
 is what alarms want. Yet of two buckets that are told to nobody, the one in a place where the series
 has hardly ever been is the odder one. So each row keeps one more, very slow level, of its values
 without their rhythm: nearly a median, as a value pulls it by one mean distance at most, over
-thousands of buckets. How far off it a value lies is a view of its own, with a record of its own.
-
-What it claims stays under the mark from which records are kept, and what the other views claim
-below that mark counts less in turn: errors there are this view's to make, beyond it theirs.
+thousands of buckets. How far off it a value lies is a view of its own. It is no alarm's: what it
+claims is gathered (``gathering.py``) and told below the mark from which records are kept.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from anomaly_operator.engine.caution import UNBENT
 from anomaly_operator.engine.compiled import inlined
 from anomaly_operator.engine.layout import (
     BOOST,
@@ -29,7 +24,6 @@ from anomaly_operator.engine.layout import (
     SPREAD_LOW,
     SPREAD_UP,
 )
-from anomaly_operator.engine.records import YOUNG_WEIGHT, count_surprise
 from anomaly_operator.engine.scales import from_scale
 from anomaly_operator.engine.single import NOWHERE, bent_size
 
@@ -39,7 +33,6 @@ SIZE_CLIP = 3.0  # mean distances one value may count as
 LEAST_SIZE = 0.1  # of the row's spread: a mean distance that is less is counted as this
 LEAST_SHARE = 1e-4  # of the place: less is no distance
 SPEAKS = 16.0  # buckets before which there is no place
-CHOSEN = 0.2  # -ln p that choosing this view costs; the others' share is what they give up
 
 
 @inlined
@@ -85,37 +78,13 @@ def place_surprise(
 
 
 @inlined
-def quietly(claim: float, placed: float, quiet: float) -> float:
-    """-ln p as told: ``claim`` of the other views, or of the place below ``quiet``.
-
-    Strictly increasing in ``claim``, and in ``placed`` never flat, however far off.
-    """
-    if claim >= quiet:
-        return claim
-    free = UNBENT * quiet
-    placed -= CHOSEN
-    if placed > free:
-        placed = quiet - (quiet - free) ** 2 / (quiet - free + placed - free)
-    return max(claim * math.sqrt(claim / quiet), placed)
-
-
-@inlined
 def learn_place(
     c: NDArray[np.float64],
-    record: NDArray[np.int64],
     value: float,
     told: float,
-    surprise: float,
-    stage: int,
     weight: float,
 ) -> None:
-    """Count the surprise, then move the place and the mean distance from it.
-
-    Every bucket counts in full in the record, of a run too: it is the share of buckets that the
-    claim is about.
-    """
-    if c[COUNT] > SPEAKS:
-        count_surprise(record, surprise, weight * YOUNG_WEIGHT[stage])
+    """Move the place and the mean distance from it."""
     age = min(c[COUNT], c[BOOST])
     off = value - c[PLACE]
     size = size_at(c, told)

@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomaly_operator.engine.compiled import inlined
-from anomaly_operator.engine.extremes import EXPONENTIAL, learn_tail_of, tail_surprise
+from anomaly_operator.engine.extremes import (
+    EXPONENTIAL,
+    learn_tail_of,
+    lightest_shape,
+    tail_surprise,
+)
 from anomaly_operator.engine.layout import (
     LASTING_N,
     PENDING,
@@ -22,6 +27,8 @@ from anomaly_operator.engine.layout import (
     SINGLE_EDGE,
     SINGLE_EXCESS,
     SINGLE_SQUARE,
+    TAIL_LOW,
+    TAIL_UP,
 )
 
 BEND = 5.0  # spreads
@@ -52,7 +59,14 @@ def bent_size(t: float, near: float) -> float:
 @inlined
 def single_surprise(c: NDArray[np.float64], size: float, side: int) -> float:
     """-ln p of a bent size on a side, 0 above or 1 below."""
-    return tail_surprise(c, size, SINGLE_EDGE + side, SINGLE_EXCESS + side, SINGLE_SQUARE + side)
+    return tail_surprise(
+        c,
+        size,
+        SINGLE_EDGE + side,
+        SINGLE_EXCESS + side,
+        SINGLE_SQUARE + side,
+        lightest_shape(c[TAIL_UP + side * (TAIL_LOW - TAIL_UP)]),
+    )
 
 
 @inlined
