@@ -69,6 +69,9 @@ def cases() -> dict[str, str]:
         "bend": f"{single.BEND:g} ln(1 + |t|/{single.BEND:g})",
         "edge": f"edge that {100 * extremes.SHARE:g} % of buckets exceed",
         "shape": f"xi in [{extremes.LIGHTEST_SHAPE:g}, {extremes.HEAVIEST_SHAPE:g}]",
+        "lightest": f"as small as {extremes.NORMAL_SHAPE:g} in a row whose bulk is a normal's"
+        f" ({extremes.NORMAL_SHAPE:g} + {extremes.LIGHTEST_SHAPE - extremes.NORMAL_SHAPE:g}"
+        f" min(1, (1/nu)/{extremes.NORMAL_UNTIL:g}))",
         "excess": f"counts as at most {COUNTED[int(extremes.EXCESS_CLIP)]} means",
         "event": f"but at most {COUNTED[int(single.EVENT)]} times"
         f" ({COUNTED[int(lasting.EVENT)]} of what lasts)",
@@ -101,10 +104,12 @@ def cases() -> dict[str, str]:
         "quiet": f"from which records are kept ({recording.RECORD_SCORE:g})",
         "parts": f"whole 1/{records.UNIT:g} buckets",
         "odd run": f"1/(1 + (k/{records.ODD_RUN:g})^2)",
-        "bulk": f"up to j = {records.BULK:d}",
+        "bulk": f"up to j = {records.BULK:d}, from j = {records.PLENTY:d} on only where it is rarer"
+        f" than S_{records.PLENTY:d} 2^({records.PLENTY:d} - j)",
         "first cap": f"{caution.FIRST_CAP:g} + {caution.EARLY_CAP:g} n",
         "days grown": f"the {first}, {second} and {third} day towards {young[0]}, {young[1]}"
         f" and {young[2]}",
+        "first weekend": f"w - {-caution.WEEKEND_CAP:g}: a first weekend",
         "unbent": f"Up to {caution.UNBENT:g} of a cap",
         "horizons": "over {:g} and {:g} buckets of the forecast's errors and over {:g} and {:g}"
         " buckets".format(*horizons.HORIZON),

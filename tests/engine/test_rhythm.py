@@ -69,3 +69,15 @@ def test_a_saw_tooth_comes_back_from_a_gap_in_any_phase() -> None:
     _, columns, _ = run(values, analysis(side=Side.BOTH, metric="memory_usage"))
     after = columns.score[WEEKS:]
     assert np.nanmax(after) < 50.0
+
+
+def test_a_second_quiet_weekend_is_expected_from_its_first_bucket() -> None:
+    """The first is told; what explains it then is the weekday, and nothing has to prove that."""
+    size = 14 * DAY
+    weekday = np.arange(size) // DAY % 7
+    values = noise(size, series=8) * days(size)[:, None]
+    values[weekday >= 5] *= 0.5
+    _, columns, _ = run(values, BOTH)
+    second = slice(12 * DAY, 12 * DAY + 8)
+    assert np.abs(np.log(columns.typical[second] / values[second])).max() < 0.35
+    assert columns.score[second].max() < 25.0

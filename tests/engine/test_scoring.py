@@ -130,7 +130,7 @@ def test_renormalisation_reaches_as_far_back_as_its_window(
     """Spikes on days 16, 19 and 22; on day 24 history turns out to have promised too much."""
     values = noise(24 * DAY, series=3)
     for series, day in enumerate((16, 19, 22)):
-        values[day * DAY - 20, series] = 500.0
+        values[day * DAY - 20, series] = 160.0
     settings = analysis(renormalization_window_s=window_days * 86400.0)
     engine, _, outcomes = run(values, settings)
     told = {r.timestamp_s: r for one in outcomes for r in one.records if r.record_score >= 50}

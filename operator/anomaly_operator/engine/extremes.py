@@ -40,12 +40,13 @@ EDGE_SURPRISE = -math.log(SHARE)
 EXPONENTIAL = 2.0  # mean square of an exponential, in squares of its mean
 EXCESS_CLIP = 5.0  # mean excesses one bucket may count as
 PRIOR_EXCESSES = 20.0  # of the law assumed at first
-EVENT_RATE = 1.0 / 74.0  # one excess among those of a month of quarter hours: an event's, at most
 MEMORY = 4000.0  # buckets the excesses are averaged over
 EDGE_STEP = 0.08  # of the mean excess, for an edge that is long learnt
 LIGHTEST_SHAPE = -0.05  # a little lighter than exponential, whatever the bulk is
-NORMAL_SHAPE = -0.2  # a normal's beyond the edge, of bent sizes: the lightest where the bulk is one
-NORMAL_UNTIL = 0.05  # 1/degrees of freedom from which it is none
+NORMAL_SHAPE = (
+    -0.15
+)  # a normal's beyond the edge, of bent sizes: the lightest where the bulk is one
+NORMAL_UNTIL = 0.04  # 1/degrees of freedom from which it is none
 HEAVIEST_SHAPE = 0.45
 STRAIGHT_FROM = 4.0  # mean excesses from which a light tail goes on as an exponential
 NEARLY_EXPONENTIAL = 0.01

@@ -22,7 +22,7 @@ from anomaly_operator.engine.layout import OCTAVES, VIEW_RUN
 
 LN2 = math.log(2.0)
 BULK = 12  # octaves that ordinary buckets decide
-PLENTY = 9  # octaves from which they may only sharpen a claim: the rest is often trouble
+PLENTY = 10  # octaves from which they may only sharpen a claim: the rest is often trouble
 UNIT = 1024.0  # parts of a bucket a count is in
 PRIOR_BUCKETS = 2000.0  # exact ones the record starts from
 RECORD_MOST = 1 << 42  # parts of buckets (4e9 buckets) after which a record is halved

@@ -35,6 +35,8 @@ from anomaly_operator.engine.levels import SLOW
 
 WHOLE = 0.75  # of a day's buckets that must have been there for its mean to count
 WEEKDAY_GAIN = 0.3
+MOST = 0.75  # of the day's error, which weekdays must explain to be believed from the first ...
+LEFT = 0.2  # ... and share of it that is assumed to be left at least
 KEPT_CLIP = 4.0  # spreads from what was foreseen that a value may pull its day's mean ...
 WEEKDAY_CLIP = 8.0  # ... and from the slow level, once the week is known
 
@@ -111,8 +113,10 @@ def end_day(
     if known < WEEKDAYS:
         return
     level = total / WEEKDAYS
+    explained = 0.0
     for i in range(WEEKDAYS):
         c[WEEKDAY + i] = c[DAY_LEVEL + i] - level
+        explained += c[WEEKDAY + i] * c[WEEKDAY + i] / WEEKDAYS
     shape = 0.0
     slots = 0.0
     for i in range(len(day)):
@@ -123,7 +127,8 @@ def end_day(
     for i in range(RATES):
         c[LEVEL + 2 * RATES + i] = level
         c[ERROR + 2 * RATES + i] = c[ERROR + RATES + i]
-    c[CLASS_ERROR + 2] = c[CLASS_ERROR + 1]
+    error = c[CLASS_ERROR + 1]
+    c[CLASS_ERROR + 2] = max(error - explained, LEFT * error) if explained > MOST * error else error
     # The week's table was kept from the first value so far; the weekday is no longer its business.
     unit = c[WEEK_UNIT]
     if unit > 0.0:
