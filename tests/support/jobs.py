@@ -9,7 +9,7 @@ import orjson
 
 from anomaly_operator.api.job import WorkerJob
 
-START_S = 1_759_741_200.0  # a multiple of 900, on a Monday of October 2025
+START_S = 1_760_000_400.0  # a multiple of 900, in October 2025
 UID = "5d0c7a52-6f8e-4b47-9b1c-2f6f3a1f0001"
 
 

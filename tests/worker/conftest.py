@@ -98,5 +98,11 @@ def rig() -> Rig:
 
 
 @pytest.fixture
+def later_rig() -> Rig:
+    """Live from a Monday on: on a first weekend, where the other begins, nothing is major."""
+    return Rig(days=4.0)
+
+
+@pytest.fixture
 def make_rig() -> Callable[..., Rig]:
     return Rig

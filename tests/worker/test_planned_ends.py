@@ -15,7 +15,7 @@ from tests.support.jobs import START_S, job_json
 from tests.worker.conftest import SPAN_S, Rig, wavy
 from tests.worker.test_recovery import run_with_kills
 
-DAYS = 3
+DAYS = 4  # since a Thursday: on a first weekend nothing is major
 LOW = {"detectors": [{"metric": "memory_usage", "function": "low_mean", "by": "pod"}]}
 ASKED_S = START_S + DAYS * 86400 + 5 * SPAN_S + 200.0  # inside a bucket
 GONE_S = ASKED_S + 420.0
@@ -25,7 +25,7 @@ END = PlannedEnd("shop", "pay-1", ASKED_S, GONE_S)
 
 def draining_rig(*ends: PlannedEnd, asked_s: float = ASKED_S, history: bool = True) -> Rig:
     """From a time on pay-1 has 0.6 of its memory, and seven minutes later it is gone."""
-    rig = Rig(history=history)
+    rig = Rig(days=DAYS, history=history)
 
     def value(metric: str, pod: str, times: np.ndarray) -> np.ndarray:
         values = 1e8 + (wavy(metric, pod, times) - 1e8) / 10

@@ -28,12 +28,12 @@ def wish(snapshot_id: str, *, delete: bool, number: int = 1) -> bytes:
 
 
 @pytest.fixture
-def settled(rig: Rig) -> Rig:
+def settled(later_rig: Rig) -> Rig:
     """A worker with a snapshot, and twenty buckets and a spike after it."""
-    rig.run_until(rig.clock.now + 2 * SPAN_S)
-    rig.kept = rig.snapshots.list()[-1]  # type: ignore[attr-defined]
-    rig.run_until(rig.spike_until_s + 20 * SPAN_S)
-    return rig
+    later_rig.run_until(later_rig.clock.now + 2 * SPAN_S)
+    later_rig.kept = later_rig.snapshots.list()[-1]  # type: ignore[attr-defined]
+    later_rig.run_until(later_rig.spike_until_s + 20 * SPAN_S)
+    return later_rig
 
 
 def run_through(rig: Rig, until_s: float) -> None:
